@@ -1,0 +1,137 @@
+package ir
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Topo returns the nodes that outs depend on, inputs before users. The order
+// depends on the graph alone, so whatever follows from it is reproducible.
+func Topo(outs ...*Node) []*Node {
+	var order []*Node
+	done := map[*Node]bool{}
+	type frame struct {
+		n    *Node
+		next int
+	}
+	for _, o := range outs {
+		if done[o] {
+			continue
+		}
+		done[o] = true
+		stack := []frame{{n: o}} // explicit: graphs of long unrolled loops are deep
+		for len(stack) > 0 {
+			f := &stack[len(stack)-1]
+			if f.next < len(f.n.In) {
+				in := f.n.In[f.next]
+				f.next++
+				if !done[in] {
+					done[in] = true
+					stack = append(stack, frame{n: in})
+				}
+				continue
+			}
+			order = append(order, f.n)
+			stack = stack[:len(stack)-1]
+		}
+	}
+	return order
+}
+
+// Rewrite rebuilds the graph of outs bottom-up: f receives each node with its
+// inputs already replaced and returns the replacement (often n itself).
+func Rewrite(outs []*Node, f func(n *Node) *Node) []*Node {
+	repl := map[*Node]*Node{}
+	for _, n := range Topo(outs...) {
+		m := n
+		for i, in := range n.In {
+			if r := repl[in]; r != in {
+				if m == n {
+					c := *n
+					c.In = append([]*Node(nil), n.In...)
+					m = &c
+				}
+				m.In[i] = r
+			}
+		}
+		repl[n] = f(m)
+	}
+	res := make([]*Node, len(outs))
+	for i, o := range outs {
+		res[i] = repl[o]
+	}
+	return res
+}
+
+// Dedup merges nodes that compute the same value from the same inputs, and
+// drops OpDetach, which has done its work once gradients are taken.
+func Dedup(outs []*Node) []*Node {
+	seen := map[string]*Node{}
+	id := map[*Node]int{}
+	return Rewrite(outs, func(n *Node) *Node {
+		if n.Op == OpDetach {
+			return n.In[0]
+		}
+		var k strings.Builder
+		fmt.Fprintf(&k, "%d %d %v %d %v %v %v %v %p", n.Op, n.DType, n.Shape, n.Axis, n.Axes, n.Start, n.Step,
+			strconv.FormatFloat(n.Value, 'x', -1, 64), n.Leaf)
+		for _, in := range n.In {
+			fmt.Fprintf(&k, " %d", id[in])
+		}
+		if m, ok := seen[k.String()]; ok {
+			return m
+		}
+		seen[k.String()] = n
+		id[n] = len(id)
+		return n
+	})
+}
+
+// Name is the operation's name in printed graphs.
+func (op Op) Name() string {
+	if op.IsElementwise() && op < numOps {
+		return Table[op].Name
+	}
+	names := [...]string{OpInvalid: "invalid", OpConst: "const", OpLeaf: "leaf", OpScalar: "scalar", OpIota: "iota",
+		OpSum: "sum", OpMax: "max", OpMin: "min", OpProd: "prod", OpReshape: "reshape", OpPermute: "permute",
+		OpExpand: "expand", OpSlice: "slice", OpPad: "pad", OpGather: "gather", OpMatMul: "matmul", OpDetach: "detach"}
+	if int(op) < len(names) {
+		return names[op]
+	}
+	return fmt.Sprintf("op(%d)", uint8(op))
+}
+
+// Print writes the graph of outs, a line for each node: "%4 = add f32[2 3] %1 %3".
+func Print(outs ...*Node) string {
+	var b strings.Builder
+	id := map[*Node]int{}
+	for i, n := range Topo(outs...) {
+		id[n] = i
+		fmt.Fprintf(&b, "%%%d = %s %v%v", i, n.Op.Name(), n.DType, n.Shape)
+		for _, in := range n.In {
+			fmt.Fprintf(&b, " %%%d", id[in])
+		}
+		switch {
+		case n.Op == OpConst:
+			fmt.Fprintf(&b, " %g", n.Value)
+		case n.Leaf != nil:
+			fmt.Fprintf(&b, " %s %q", [...]string{"input", "state", "data", "step"}[n.Leaf.Kind], n.Leaf.Name)
+		case n.Op == OpIota || n.Op == OpGather:
+			fmt.Fprintf(&b, " axis=%d", n.Axis)
+		case n.Axes != nil:
+			fmt.Fprintf(&b, " axes=%v", n.Axes)
+		case n.Op == OpSlice:
+			fmt.Fprintf(&b, " start=%v step=%v", n.Start, n.Step)
+		case n.Op == OpPad:
+			fmt.Fprintf(&b, " before=%v value=%g", n.Start, n.Value)
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString("return")
+	for _, o := range outs {
+		fmt.Fprintf(&b, " %%%d", id[o])
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
