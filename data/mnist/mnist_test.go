@@ -69,10 +69,12 @@ func put(t *testing.T, path string, b []byte) {
 func TestLocalSpellings(t *testing.T) {
 	s, files := small(t)
 	for name, place := range map[string]func(root, name string, b []byte){
-		"plain":          func(root, name string, b []byte) { put(t, filepath.Join(root, name), b) },
-		"gzip":           func(root, name string, b []byte) { put(t, filepath.Join(root, name+".gz"), gz(b)) },
-		"dot, subfolder": func(root, name string, b []byte) { put(t, filepath.Join(root, "mnist", strings.Replace(name, "-idx", ".idx", 1)), b) },
-		"gzip unnamed":   func(root, name string, b []byte) { put(t, filepath.Join(root, "mnist", name), gz(b)) },
+		"plain": func(root, name string, b []byte) { put(t, filepath.Join(root, name), b) },
+		"gzip":  func(root, name string, b []byte) { put(t, filepath.Join(root, name+".gz"), gz(b)) },
+		"dot, subfolder": func(root, name string, b []byte) {
+			put(t, filepath.Join(root, "mnist", strings.Replace(name, "-idx", ".idx", 1)), b)
+		},
+		"gzip unnamed": func(root, name string, b []byte) { put(t, filepath.Join(root, "mnist", name), gz(b)) },
 	} {
 		root := t.TempDir()
 		for n, b := range files {
@@ -194,7 +196,7 @@ func TestBalance(t *testing.T) {
 		s.files[i].sha256 = ""
 		put(t, filepath.Join(root, s.files[i].name), files[s.files[i].name])
 	}
-	if _, _, err := s.load(context.Background(), Options{Offline: true, Dir: root}); err == nil || !strings.Contains(err.Error(), "class 9 has 1 images") {
+	if _, _, err := s.load(context.Background(), Options{Offline: true, Dir: root}); err == nil || !strings.Contains(err.Error(), "class 0 has 1 images") {
 		t.Errorf("got %v", err)
 	}
 }
