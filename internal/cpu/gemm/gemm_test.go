@@ -1,0 +1,294 @@
+package gemm
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/weft-ml/weft/internal/cpu/pool"
+)
+
+// canary surrounds every operand, so that reading or writing beyond one shows.
+const canary = 64
+
+// operand is a strided r×c matrix inside memory that is NaN elsewhere.
+type operand struct {
+	data   []float32
+	sr, sc int
+}
+
+func (o operand) at(r, c int) float32 { return o.data[r*o.sr+c*o.sc] }
+
+// layouts of an operand: contiguous either way, with padding, and neither way.
+const layouts = 5
+
+func newOperand(rng *rand.Rand, r, c, layout int) operand {
+	o := operand{}
+	switch layout {
+	case 0:
+		o.sr, o.sc = c, 1
+	case 1:
+		o.sr, o.sc = 1, r
+	case 2:
+		o.sr, o.sc = c+3, 1
+	case 3:
+		o.sr, o.sc = 1, r+5
+	case 4:
+		o.sr, o.sc = 2*c+1, 2
+	}
+	n := extent(r, c, o.sr, o.sc)
+	mem := make([]float32, n+2*canary)
+	for i := range mem {
+		mem[i] = float32(math.NaN())
+	}
+	o.data = mem[canary : canary+n : canary+n]
+	for i := range r {
+		for j := range c {
+			o.data[i*o.sr+j*o.sc] = rng.Float32()*2 - 1
+		}
+	}
+	return o
+}
+
+// reference returns the product and, per element, the sum of the magnitudes,
+// which scales the permitted error.
+func reference(s Spec, a, b operand) (c, mag []float64) {
+	c, mag = make([]float64, s.M*s.N), make([]float64, s.M*s.N)
+	for m := range s.M {
+		for k := range s.K {
+			x := float64(a.at(m, k))
+			for n := range s.N {
+				t := x * float64(b.at(k, n))
+				c[m*s.N+n] += t
+				mag[m*s.N+n] += math.Abs(t)
+			}
+		}
+	}
+	return c, mag
+}
+
+// collect is an epilogue that counts and copies.
+type collect struct {
+	mu    sync.Mutex
+	n     int
+	c     []float32
+	count []int
+}
+
+func (e *collect) epilogue(_, m0, m1, n0, n1 int, acc []float32, ld int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for m := m0; m < m1; m++ {
+		for n := n0; n < n1; n++ {
+			e.c[m*e.n+n] = acc[(m-m0)*ld+n-n0]
+			e.count[m*e.n+n]++
+			acc[(m-m0)*ld+n-n0] = float32(math.NaN()) // ours to overwrite
+		}
+	}
+}
+
+// shared are limits under which even the smallest product is shared out.
+var shared = func() limits {
+	l := usual
+	l.soloFlops, l.soloBytes = 0, 0
+	return l
+}()
+
+// check runs one product in every way and compares each with the reference.
+// pools[0] is nil.
+func check(t *testing.T, rng *rand.Rand, k *kernel, m, n, kk, la, lb int, pools []Pool, lim limits) {
+	t.Helper()
+	a, b := newOperand(rng, m, kk, la), newOperand(rng, kk, n, lb)
+	s := Spec{M: m, N: n, K: kk, ARow: a.sr, ACol: a.sc, BRow: b.sr, BCol: b.sc}
+	want, mag := reference(s, a, b)
+	ldc := n + rng.IntN(4)
+	var first []float32
+	for w, pl := range pools {
+		p := newPlan(s, w+1, new(Workspace), k, lim)
+		for i := range p.ws.buf {
+			p.ws.buf[i] = float32(math.NaN())
+		}
+		mem := make([]float32, m*ldc+2*canary)
+		for i := range mem {
+			mem[i] = -7
+		}
+		c := mem[canary : canary+m*ldc]
+		p.Run(pl, a.data, b.data, c, ldc, nil)
+		for i := range mem {
+			j := i - canary
+			inside := j >= 0 && j < m*ldc && j%ldc < n
+			if !inside && mem[i] != -7 {
+				t.Fatalf("%s %+v layouts %d,%d: wrote outside of c at %d (ldc %d)", k.name, s, la, lb, j, ldc)
+			}
+			if !inside {
+				continue
+			}
+			e := j/ldc*n + j%ldc
+			if err := math.Abs(float64(mem[i]) - want[e]); !(err <= 1e-6*mag[e]+1e-30) {
+				t.Fatalf("%s %+v layouts %d,%d workers %d: c[%d,%d] = %v, want %v",
+					k.name, s, la, lb, w+1, j/ldc, j%ldc, mem[i], want[e])
+			}
+		}
+		dense := make([]float32, m*n)
+		for i := range m {
+			copy(dense[i*n:], c[i*ldc:i*ldc+n])
+		}
+		if first == nil {
+			first = dense
+		}
+		e := &collect{n: n, c: make([]float32, m*n), count: make([]int, m*n)}
+		p.Run(pl, a.data, b.data, nil, 0, e.epilogue)
+		for i := range first {
+			if e.count[i] != 1 {
+				t.Fatalf("%s %+v workers %d: the epilogue saw element %d,%d %d times", k.name, s, w+1, i/n, i%n, e.count[i])
+			}
+			if math.Float32bits(first[i]) != math.Float32bits(dense[i]) || math.Float32bits(first[i]) != math.Float32bits(e.c[i]) {
+				t.Fatalf("%s %+v workers %d: element %d,%d differs: %v alone, %v together, %v in the epilogue",
+					k.name, s, w+1, i/n, i%n, first[i], dense[i], e.c[i])
+			}
+		}
+	}
+}
+
+func testPools(t *testing.T) []Pool {
+	p2, p3 := pool.New(2), pool.New(3)
+	t.Cleanup(func() { p2.Close(); p3.Close() })
+	return []Pool{nil, p2, p3}
+}
+
+func TestAgainstReference(t *testing.T) {
+	pools := testPools(t)
+	for _, k := range kernels() {
+		t.Run(k.name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(1, 2))
+			// Every layout pair over shapes with all kinds of tails.
+			for _, d := range [][3]int{{1, 1, 1}, {1, 130, 37}, {130, 1, 65}, {5, 7, 3}, {14, 32, 8}, {33, 10, 40}, {29, 65, 21}, {80, 50, 70}} {
+				for la := range layouts {
+					for lb := range layouts {
+						check(t, rng, k, d[0], d[1], d[2], la, lb, pools, shared)
+					}
+				}
+			}
+			for range 150 {
+				m, n, kk := 1+rng.IntN(60), 1+rng.IntN(80), rng.IntN(90)
+				check(t, rng, k, m, n, kk, rng.IntN(layouts), rng.IntN(layouts), pools, shared)
+			}
+			check(t, rng, k, 170, 300, 600, 0, 1, pools, shared)
+			check(t, rng, k, 201, 97, 310, 1, 0, pools, shared)
+			check(t, rng, k, 1, 700, 1100, 0, 0, pools, shared)
+		})
+	}
+}
+
+// TestChunks cuts products into several chunks along every dimension, as only
+// very large ones are by themselves.
+func TestChunks(t *testing.T) {
+	pools := testPools(t)
+	for _, k := range kernels() {
+		rng := rand.New(rand.NewPCG(3, 4))
+		for range 40 {
+			lim := shared
+			lim.kChunk, lim.pack = 16, 16*3*k.nr
+			lim.inPlaceRows, lim.inPlaceCols = rng.IntN(100), rng.IntN(100)
+			check(t, rng, k, 2+rng.IntN(90), 2+rng.IntN(150), 1+rng.IntN(80), rng.IntN(layouts), rng.IntN(layouts), pools, lim)
+		}
+	}
+}
+
+// TestNonFiniteStaysInItsRowAndColumn plants NaN and infinities and checks
+// that only the elements that use them are affected.
+func TestNonFiniteStaysInItsRowAndColumn(t *testing.T) {
+	for _, k := range kernels() {
+		for _, d := range [][3]int{{17, 45, 19}, {90, 33, 30}, {1, 140, 9}, {37, 1, 9}} {
+			for l := range layouts {
+				rng := rand.New(rand.NewPCG(5, uint64(l)))
+				a, b := newOperand(rng, d[0], d[2], l), newOperand(rng, d[2], d[1], l)
+				a.data[(d[0]/2)*a.sr] = float32(math.NaN())
+				b.data[(d[1]/3)*b.sc] = float32(math.Inf(1))
+				p := newPlan(Spec{d[0], d[1], d[2], a.sr, a.sc, b.sr, b.sc}, 1, new(Workspace), k, usual)
+				c := make([]float32, d[0]*d[1])
+				p.Run(nil, a.data, b.data, c, d[1], nil)
+				for i, x := range c {
+					bad := math.IsNaN(float64(x)) || math.IsInf(float64(x), 0)
+					if want := i/d[1] == d[0]/2 || i%d[1] == d[1]/3; bad != want {
+						t.Fatalf("%s %v layout %d: c[%d,%d] = %v", k.name, d, l, i/d[1], i%d[1], x)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestZeroK(t *testing.T) {
+	for _, k := range kernels() {
+		for _, d := range [][2]int{{3, 5}, {1, 200}, {40, 1}, {0, 4}, {4, 0}} {
+			p := newPlan(Spec{M: d[0], N: d[1], ARow: 1, ACol: 1, BRow: 1, BCol: 1}, 1, new(Workspace), k, usual)
+			c := make([]float32, d[0]*d[1])
+			for i := range c {
+				c[i] = 9
+			}
+			p.Run(nil, nil, nil, c, d[1], nil)
+			for i, x := range c {
+				if x != 0 {
+					t.Fatalf("%s %v: element %d = %v, want 0", k.name, d, i, x)
+				}
+			}
+		}
+	}
+}
+
+func TestSharedWorkspace(t *testing.T) {
+	var ws Workspace
+	small := NewIn(Spec{20, 20, 20, 20, 1, 20, 1}, 1, &ws)
+	big := NewIn(Spec{100, 100, 100, 100, 1, 1, 100}, 1, &ws)
+	if ws.Bytes() != max(small.WorkspaceBytes(), big.WorkspaceBytes()) {
+		t.Fatalf("workspace has %d bytes, plans need %d and %d", ws.Bytes(), small.WorkspaceBytes(), big.WorkspaceBytes())
+	}
+	a := make([]float32, 400)
+	for i := range a {
+		a[i] = 1
+	}
+	c := make([]float32, 400)
+	small.Run(nil, a, a, c, 20, nil)
+	if c[0] != 20 || c[399] != 20 {
+		t.Fatalf("product in a grown workspace: %v, %v, want 20", c[0], c[399])
+	}
+}
+
+func TestRunPanicsOnShortOperands(t *testing.T) {
+	p := New(Spec{4, 4, 4, 4, 1, 4, 1}, 1)
+	ok := make([]float32, 16)
+	for name, f := range map[string]func(){
+		"a":   func() { p.Run(nil, ok[:15], ok, ok, 4, nil) },
+		"b":   func() { p.Run(nil, ok, ok[:15], ok, 4, nil) },
+		"c":   func() { p.Run(nil, ok, ok, ok[:15], 4, nil) },
+		"ldc": func() { p.Run(nil, ok, ok, ok, 3, nil) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("no panic for bad %s", name)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+func TestRunAllocatesNothing(t *testing.T) {
+	pl := pool.New(2)
+	defer pl.Close()
+	ep := func(worker, m0, m1, n0, n1 int, acc []float32, ld int) {}
+	for _, d := range [][3]int{{128, 96, 200}, {512, 10, 128}, {1, 300, 200}, {10, 128, 512}} {
+		m, n, k := d[0], d[1], d[2]
+		p := newPlan(Spec{m, n, k, k, 1, n, 1}, 2, new(Workspace), best(), shared)
+		a, b, c := make([]float32, m*k), make([]float32, k*n), make([]float32, m*n)
+		if got := testing.AllocsPerRun(50, func() {
+			p.Run(pl, a, b, c, n, nil)
+			p.Run(pl, a, b, nil, 0, ep)
+		}); got != 0 {
+			t.Errorf("%v: Run allocates %v times, want 0", d, got)
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package gemm
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go run gen/main.go
+
+//go:noescape
+func gemv512(k int, a *float32, lda int, b *float32, ldb int, c *float32, n, add int)
+
+//go:noescape
+func dot512(k int, a, b *float32) float32
+
+//go:noescape
+func packCopy512x32(dst, src *float32, stride, n, k int)
+
+//go:noescape
+func packCopy512x16(dst, src *float32, stride, n, k int)
+
+//go:noescape
+func packTrans512(dst *float32, ldd int, src *float32, stride, k4 int)
+
+//go:noescape
+func packTrans256(dst *float32, ldd int, src *float32, stride, k4 int)
+
+// machine lists the kernels of this processor. The AVX-512 tile of 14×32 uses
+// 28 of the 32 registers as sums: for every step of k it loads 16 vectors and
+// does 28 multiply-adds, so two multiply-adds per cycle leave the load ports
+// room.
+func machine() []*kernel {
+	var ks []*kernel
+	x := &cpu.X86
+	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL && x.HasBMI2 {
+		ks = append(ks, &kernel{
+			name: "avx512", mr: 14, nr: 32, aw: 16,
+			wide: tile512x32Table, narrow: tile512x16Table, masked: true, exactA: true,
+			kc: 256, mt: 12, nt: 8,
+			copyFn: map[int]packCopyFunc{32: packCopy512x32, 16: packCopy512x16},
+			transW: 16, trans: packTrans512,
+			gemv: gemv512, dot: dot512,
+		})
+	}
+	if x.HasAVX2 && x.HasFMA {
+		ks = append(ks, &kernel{
+			name: "avx2", mr: 6, nr: 16, aw: 8,
+			wide: tile256Table, exactA: true,
+			kc: 256, mt: 24, nt: 16,
+			transW: 8, trans: packTrans256,
+		})
+	}
+	return ks
+}

@@ -1,0 +1,181 @@
+// The plan: how a product is cut up. Three levels of blocks, from the inside:
+//
+//   - a register tile, mr×nr, summed over kc steps of k: one panel of B
+//     (kc×nr) stays in the first-level cache while panels of A pass by;
+//   - a block of mt×nt tiles, the unit of work: its share of packed A and B
+//     for one kc fits the second-level cache;
+//   - a chunk (mChunk×nChunk×kChunk): what is packed at a time, which bounds
+//     the workspace. Most products are one chunk.
+
+package gemm
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// limits are the sizes at which the plan changes its ways; tests lower them.
+type limits struct {
+	// soloFlops is the size below which waking other workers costs more than
+	// it gains: some 10 microseconds of one core.
+	soloFlops float64
+	// soloBytes is the same for products with a vector, which are bound by
+	// memory: what one core reads in some 20 microseconds.
+	soloBytes float64
+
+	kChunk int // steps of k in one chunk
+	pack   int // elements of one packed operand in one chunk
+
+	// Packing an operand pays when the other one passes over it often enough.
+	inPlaceRows int // B stays in place up to this many rows of A
+	inPlaceCols int // A stays in place up to this many columns of B
+}
+
+var usual = limits{
+	soloFlops: 1 << 20, soloBytes: 1 << 19,
+	kChunk: 4096, pack: 4 << 20,
+	inPlaceRows: 72, inPlaceCols: 160,
+}
+
+// Workspace is memory that plans work in. The zero value is ready for use.
+type Workspace struct{ buf []float32 }
+
+// grow makes room for n elements, starting at a cache line.
+func (w *Workspace) grow(n int) {
+	if n <= len(w.buf) {
+		return
+	}
+	buf := make([]float32, n+15)
+	skip := int(-uintptr(unsafe.Pointer(&buf[0]))/4) & 15
+	w.buf = buf[skip : skip+n]
+}
+
+// Bytes is the present size of the workspace.
+func (w *Workspace) Bytes() int { return 4 * len(w.buf) }
+
+// Plan is a product that is ready to run.
+type Plan struct {
+	s       Spec
+	k       *kernel
+	workers int
+	solo    bool // too small for more than one worker
+	vec     vecKind
+	inA     bool // the tile reads A in place
+	inB     bool // the tile reads B in place
+
+	kc, kChunk, mChunk, nChunk int
+	mt, nt                     int // panels of A and of B per block
+
+	ws                              *Workspace
+	total                           int // elements of workspace
+	offA, offB, offAcc, offTmp, acc int // acc: elements of one worker's block, 0 if one for all
+
+	packFn, workFn func(worker int)
+
+	// The arguments and the progress of the run under way.
+	a, b, c        []float32
+	ldc            int
+	ep             Epilogue
+	ch             chunk
+	packedB        chunk // whose B is packed now
+	items, blocksM int
+	next           atomic.Int64
+}
+
+// chunk is the part of the product under way: rows m0.., columns n0.., steps
+// k0.. of the sum.
+type chunk struct{ m0, m, n0, n, k0, k int }
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+func roundUp(a, b int) int { return ceilDiv(a, b) * b }
+
+// split returns the start and the size of part i of total in parts nearly
+// equal parts.
+func split(total, parts, i int) (start, size int) {
+	q, r := total/parts, total%parts
+	start, size = i*q+min(i, r), q
+	if i < r {
+		size++
+	}
+	return start, size
+}
+
+func newPlan(s Spec, workers int, ws *Workspace, k *kernel, lim limits) *Plan {
+	if s.M < 0 || s.N < 0 || s.K < 0 || s.ARow < 0 || s.ACol < 0 || s.BRow < 0 || s.BCol < 0 {
+		panic("gemm: negative size or stride in Spec; pass a slice that starts at the least address")
+	}
+	p := &Plan{s: s, k: k, workers: max(workers, 1), ws: ws}
+	p.vec = vectorKind(s, k)
+	if p.vec != notVector {
+		p.planVector(lim)
+	} else {
+		p.planTiles(lim)
+	}
+	p.packFn, p.workFn = p.pack, p.work
+	if p.vec != notVector {
+		p.workFn = p.workVector
+	}
+	ws.grow(p.total)
+	return p
+}
+
+func (p *Plan) planTiles(lim limits) {
+	s, k := p.s, p.k
+	flops := 2 * float64(s.M) * float64(s.N) * float64(s.K)
+	p.solo = p.workers == 1 || flops < lim.soloFlops
+
+	p.kChunk = ceilDiv(s.K, max(1, ceilDiv(s.K, lim.kChunk)))
+	p.kChunk = max(1, roundUp(p.kChunk, 4))
+	p.kc = roundUp(ceilDiv(p.kChunk, ceilDiv(p.kChunk, k.kc)), 4)
+	p.nChunk = min(roundUp(s.N, k.nr), max(k.nr, lim.pack/p.kChunk/k.nr*k.nr))
+	p.mChunk = min(s.M, max(k.mr, lim.pack/p.kChunk/k.mr*k.mr))
+
+	p.inA = k.exactA && s.ARow == 1 && s.N <= lim.inPlaceCols
+	p.inB = s.BCol == 1 && s.M <= lim.inPlaceRows
+
+	pm, pn := ceilDiv(p.mChunk, k.mr), ceilDiv(p.nChunk, k.nr)
+	p.mt, p.nt = min(pm, k.mt), min(pn, k.nt)
+	if !p.solo {
+		// Enough blocks that the last ones do not leave workers idle for long.
+		want := 6 * p.workers
+		for ceilDiv(pm, p.mt)*ceilDiv(pn, p.nt) < want && (p.mt > 2 || p.nt > 2) {
+			if p.mt*k.mr >= p.nt*k.nr && p.mt > 2 || p.nt <= 2 {
+				p.mt = ceilDiv(p.mt, 2)
+			} else {
+				p.nt = ceilDiv(p.nt, 2)
+			}
+		}
+	}
+
+	if !p.inA {
+		p.offB = roundUp(pm*k.aw*p.kChunk, 16)
+	}
+	p.offAcc = p.offB + roundUp(pn*k.nr*p.kChunk, 16)
+	if p.inB && k.masked {
+		p.offAcc = p.offB
+	}
+	if s.K > p.kChunk {
+		// Partial sums wait for the next chunk of k.
+		p.offTmp = p.offAcc + roundUp(p.mChunk*p.nChunk, 16)
+	} else {
+		p.acc = roundUp(min(p.mt*k.mr, s.M)*p.nt*k.nr, 16)
+		p.offTmp = p.offAcc + p.acc*p.active()
+	}
+	p.total = p.offTmp
+	if !k.masked {
+		p.total += p.active() * tmpSize
+	}
+}
+
+// active is how many workers take part.
+func (p *Plan) active() int {
+	if p.solo {
+		return 1
+	}
+	return p.workers
+}
+
+// WorkspaceBytes is how much workspace the plan needs. Plans made with NewIn
+// for one Workspace need the largest of these numbers together.
+func (p *Plan) WorkspaceBytes() int { return 4 * p.total }

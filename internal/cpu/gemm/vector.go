@@ -1,0 +1,126 @@
+// Products with a vector (M or N is 1) do two operations per element of the
+// matrix, so memory is the limit and packing would double the traffic: the
+// matrix is read once, in place, in the direction in which it is contiguous.
+
+package gemm
+
+type vecKind int
+
+const (
+	notVector vecKind = iota
+	gemvKind          // y is contiguous along the outputs: sums of scaled rows
+	dotKind           // y is contiguous along k: inner products
+)
+
+// vecBlock is the number of outputs in one unit of work.
+const vecBlock = 128
+
+// vecArgs sees both orientations as out[j] = sum_k x[k] * y[k,j].
+type vecArgs struct {
+	x, y       []float32
+	xs, yk, yj int // strides
+	n          int // outputs
+}
+
+func vectorArgs(s Spec, a, b []float32) vecArgs {
+	if s.M == 1 {
+		return vecArgs{a, b, s.ACol, s.BRow, s.BCol, s.N}
+	}
+	return vecArgs{b, a, s.BRow, s.ACol, s.ARow, s.M}
+}
+
+func vectorKind(s Spec, k *kernel) vecKind {
+	if s.M != 1 && s.N != 1 {
+		return notVector
+	}
+	v := vectorArgs(s, nil, nil)
+	switch {
+	case v.yj == 1 && k.gemv != nil:
+		return gemvKind
+	case v.yk == 1 && k.dot != nil:
+		return dotKind
+	}
+	return notVector
+}
+
+func (p *Plan) planVector(lim limits) {
+	v := vectorArgs(p.s, nil, nil)
+	p.solo = p.workers == 1 || 4*float64(p.s.K)*float64(v.n) < lim.soloBytes
+	if p.vec == dotKind && v.xs != 1 {
+		p.offAcc = roundUp(p.s.K, 16) // a contiguous copy of x
+	}
+	p.total = p.offAcc + p.active()*vecBlock
+}
+
+func (p *Plan) runVector(pool Pool) {
+	v := vectorArgs(p.s, p.a, p.b)
+	if p.vec == dotKind && v.xs != 1 {
+		x := p.ws.buf[:p.s.K]
+		for k := range x {
+			x[k] = v.x[k*v.xs]
+		}
+	}
+	p.phase(pool, ceilDiv(v.n, vecBlock), p.workFn)
+}
+
+func (p *Plan) workVector(worker int) {
+	if worker >= p.workers {
+		return
+	}
+	v := vectorArgs(p.s, p.a, p.b)
+	x, xs := v.x, v.xs
+	if p.vec == dotKind && xs != 1 {
+		x, xs = p.ws.buf[:p.s.K], 1
+	}
+	out := p.ws.buf[p.offAcc+worker*vecBlock:][:vecBlock]
+	for {
+		i := int(p.next.Add(1)) - 1
+		if i >= p.items {
+			return
+		}
+		j0 := i * vecBlock
+		n := min(vecBlock, v.n-j0)
+		if p.vec == gemvKind {
+			p.gemvBlock(out, x, xs, v, j0, n)
+		} else {
+			for j := range n {
+				out[j] = 0
+				if p.s.K > 0 {
+					out[j] = p.k.dot(p.s.K, &x[0], &v.y[(j0+j)*v.yj])
+				}
+			}
+		}
+		p.putVector(worker, j0, out[:n])
+	}
+}
+
+// gemvBlock sums over blocks of k, as the tiles do, to keep the error small.
+func (p *Plan) gemvBlock(out, x []float32, xs int, v vecArgs, j0, n int) {
+	const kc = 512
+	if p.s.K == 0 {
+		clear(out)
+	}
+	for k0 := 0; k0 < p.s.K; k0 += kc {
+		add := 0
+		if k0 > 0 {
+			add = 1
+		}
+		p.k.gemv(min(kc, p.s.K-k0), &x[k0*xs], xs*4, &v.y[k0*v.yk+j0], v.yk*4, &out[0], n, add)
+	}
+}
+
+func (p *Plan) putVector(worker, j0 int, out []float32) {
+	n := len(out)
+	switch {
+	case p.ep != nil && p.s.M == 1:
+		p.ep(worker, 0, 1, j0, j0+n, out, n)
+	case p.ep != nil:
+		p.ep(worker, j0, j0+n, 0, 1, out, 1)
+	case p.s.M == 1:
+		copy(p.c[j0:], out)
+	default:
+		for j, x := range out {
+			p.c[(j0+j)*p.ldc] = x
+		}
+	}
+}
