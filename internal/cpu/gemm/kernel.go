@@ -27,6 +27,7 @@ type kernel struct {
 	exactA bool       // tiles touch only their own rows of A
 
 	kc, mt, nt int // see plan.go
+	blocks     int // wanted per worker
 
 	copyFn map[int]packCopyFunc // by width
 	transW int                  // rows that trans takes, 0 if there is none
@@ -66,7 +67,7 @@ var plainKernel = &kernel{
 		},
 		tile4x4,
 	},
-	kc: 256, mt: 16, nt: 16,
+	kc: 256, mt: 16, nt: 16, blocks: 6,
 }
 
 func at(p *float32, bytes int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), bytes)) }

@@ -33,7 +33,7 @@ func machine() []*kernel {
 		ks = append(ks, &kernel{
 			name: "avx512", mr: 14, nr: 32, aw: 16,
 			wide: tile512x32Table, narrow: tile512x16Table, masked: true, exactA: true,
-			kc: 256, mt: 12, nt: 8,
+			kc: 384, mt: 12, nt: 16, blocks: 6,
 			copyFn: map[int]packCopyFunc{32: packCopy512x32, 16: packCopy512x16},
 			transW: 16, trans: packTrans512,
 			gemv: gemv512, dot: dot512,
@@ -43,7 +43,7 @@ func machine() []*kernel {
 		ks = append(ks, &kernel{
 			name: "avx2", mr: 6, nr: 16, aw: 8,
 			wide: tile256Table, exactA: true,
-			kc: 256, mt: 24, nt: 16,
+			kc: 256, mt: 24, nt: 16, blocks: 6,
 			transW: 8, trans: packTrans256,
 		})
 	}

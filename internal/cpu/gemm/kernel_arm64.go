@@ -6,6 +6,6 @@ func machine() []*kernel {
 	return []*kernel{{
 		name: "neon", mr: 8, nr: 12, aw: 8,
 		wide: tileNEONTable,
-		kc:   256, mt: 16, nt: 16,
+		kc:   256, mt: 16, nt: 16, blocks: 6,
 	}}
 }

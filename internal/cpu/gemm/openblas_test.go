@@ -36,11 +36,11 @@ func BenchmarkAgainstOpenBLAS(b *testing.B) {
 					y[i] = float32(i%5) - 2
 				}
 				flops := 2 * float64(d.m) * float64(d.n) * float64(d.k)
-				reps := max(1, int(2e9/flops))
+				reps := max(1, int(3e10/flops))
 				time1 := func(f func()) float64 {
-					// The other library's threads spin for some 25 ms after
+					// The other library's threads spin for up to 100 ms after
 					// their last product; they must not spin into our turn.
-					time.Sleep(40 * time.Millisecond)
+					time.Sleep(150 * time.Millisecond)
 					f()
 					t := time.Now()
 					for range reps {

@@ -11,7 +11,8 @@ package gemm
 
 import (
 	"sync/atomic"
-	"unsafe"
+
+	"github.com/weft-ml/weft/internal/cpu/mem"
 )
 
 // limits are the sizes at which the plan changes its ways; tests lower them.
@@ -45,9 +46,7 @@ func (w *Workspace) grow(n int) {
 	if n <= len(w.buf) {
 		return
 	}
-	buf := make([]float32, n+15)
-	skip := int(-uintptr(unsafe.Pointer(&buf[0]))/4) & 15
-	w.buf = buf[skip : skip+n]
+	w.buf = mem.Floats(n)
 }
 
 // Bytes is the present size of the workspace.
@@ -135,10 +134,10 @@ func (p *Plan) planTiles(lim limits) {
 	p.inB = s.BCol == 1 && s.M <= lim.inPlaceRows
 
 	pm, pn := ceilDiv(p.mChunk, k.mr), ceilDiv(p.nChunk, k.nr)
-	p.mt, p.nt = min(pm, k.mt), min(pn, k.nt)
+	p.mt, p.nt = ceilDiv(pm, ceilDiv(pm, k.mt)), ceilDiv(pn, ceilDiv(pn, k.nt))
 	if !p.solo {
 		// Enough blocks that the last ones do not leave workers idle for long.
-		want := 6 * p.workers
+		want := k.blocks * p.workers
 		for ceilDiv(pm, p.mt)*ceilDiv(pn, p.nt) < want && (p.mt > 2 || p.nt > 2) {
 			if p.mt*k.mr >= p.nt*k.nr && p.mt > 2 || p.nt <= 2 {
 				p.mt = ceilDiv(p.mt, 2)
