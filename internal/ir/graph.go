@@ -135,3 +135,31 @@ func Print(outs ...*Node) string {
 	b.WriteByte('\n')
 	return b.String()
 }
+
+// Graph is one traced function: what goes in, what comes out, and which state
+// is given a new value when the step ends.
+type Graph struct {
+	Inputs  []*Leaf // Kind Input, in the order of the arguments
+	Scalars []*Leaf // Kind Step, in the order of their slots
+	Outputs []*Node
+	Targets []*Leaf // state that is assigned ...
+	Values  []*Node // ... and what it becomes, of the same shape and type
+}
+
+// Roots are all nodes that a run of the graph has to compute.
+func (g *Graph) Roots() []*Node { return append(append([]*Node{}, g.Outputs...), g.Values...) }
+
+// Finish applies the whole-graph rewrites that precede fusion.
+func (g *Graph) Finish() {
+	roots := Dedup(g.Roots())
+	g.Outputs, g.Values = roots[:len(g.Outputs):len(g.Outputs)], roots[len(g.Outputs):]
+}
+
+// String prints the graph, its outputs and its assignments.
+func (g *Graph) String() string {
+	s := Print(g.Roots()...)
+	for i, t := range g.Targets {
+		s += fmt.Sprintf("assign %q <- result %d\n", t.Name, len(g.Outputs)+i)
+	}
+	return s
+}

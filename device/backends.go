@@ -1,0 +1,14 @@
+package device
+
+import (
+	"errors"
+
+	"github.com/weft-ml/weft/internal/backend"
+	"github.com/weft-ml/weft/internal/interp"
+)
+
+func newCPU() backend.Backend { return interp.Device{} }
+
+func openGPU(adapter string, hardwareOnly bool) (backend.Backend, error) {
+	return nil, errors.New("weft: WebGPU is not connected yet")
+}

@@ -1,0 +1,76 @@
+// Package device says what there is to run on, and opens it.
+//
+// A device is a value that programs are compiled for; nothing else in Weft
+// depends on which one it is. The CPU is always there. WebGPU needs an
+// adapter, and when there is none Open says so in one line, so that callers
+// can go on with the CPU.
+package device
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/weft-ml/weft/internal/backend"
+	"github.com/weft-ml/weft/internal/interp"
+)
+
+// Device is an opened device. It is safe for concurrent use by several
+// programs.
+type Device struct {
+	be   backend.Backend
+	kind string
+}
+
+var cpuDevice = sync.OnceValue(func() *Device {
+	return &Device{be: newCPU(), kind: "cpu"}
+})
+
+// CPU is the processor: always there, opened once.
+func CPU() *Device { return cpuDevice() }
+
+// Reference is a slow, plain interpreter, for tests that compare with it.
+func Reference() *Device { return &Device{be: interp.Device{}, kind: "reference"} }
+
+// Open opens a device by name: "cpu", "webgpu", "webgpu:NAME" for the adapter
+// whose name contains NAME, or "auto" (also "") for WebGPU on real graphics
+// hardware if there is any and the CPU otherwise.
+func Open(name string) (*Device, error) {
+	kind, adapter, _ := strings.Cut(name, ":")
+	switch kind {
+	case "cpu":
+		return CPU(), nil
+	case "webgpu":
+		be, err := openGPU(adapter, false)
+		if err != nil {
+			return nil, err
+		}
+		return &Device{be: be, kind: "webgpu"}, nil
+	case "auto", "":
+		if be, err := openGPU("", true); err == nil {
+			return &Device{be: be, kind: "webgpu"}, nil
+		}
+		return CPU(), nil
+	}
+	return nil, fmt.Errorf("weft: no device %q: use cpu, webgpu, webgpu:NAME or auto", name)
+}
+
+// Name describes the device for people.
+func (d *Device) Name() string { return d.be.Name() }
+
+// Kind is "cpu" or "webgpu".
+func (d *Device) Kind() string { return d.kind }
+
+// Memory is the number of bytes of device memory in use through this device.
+func (d *Device) Memory() int64 { return d.be.Memory() }
+
+// Backend is for Weft's own packages.
+func (d *Device) Backend() backend.Backend { return d.be }
+
+// Close frees the device's memory; the CPU cannot be closed.
+func (d *Device) Close() error {
+	if d.kind == "cpu" {
+		return nil
+	}
+	return d.be.Close()
+}

@@ -1,0 +1,233 @@
+package tensor
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/internal/backend"
+	"github.com/weft-ml/weft/internal/ir"
+)
+
+// storage is the memory of a variable or constant. Its contents live on the
+// host, on one device, or on both; whoever needs them elsewhere moves them.
+type storage struct {
+	mu        sync.Mutex
+	name      string
+	size      int
+	host      []byte
+	hostValid bool
+	dev       *device.Device
+	buf       backend.Buffer
+	devValid  bool
+}
+
+// onDevice returns a buffer of d with the current contents.
+func (s *storage) onDevice(d *device.Device) (backend.Buffer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dev != d {
+		if err := s.download(); err != nil {
+			return nil, err
+		}
+		s.release()
+		b, err := d.Backend().Alloc(s.name, s.size)
+		if err != nil {
+			return nil, err
+		}
+		s.dev, s.buf = d, b
+	}
+	if !s.devValid {
+		if err := d.Backend().Write(s.buf, 0, s.host); err != nil {
+			return nil, err
+		}
+		s.devValid = true
+	}
+	return s.buf, nil
+}
+
+// written notes that a program has changed the contents on the device.
+func (s *storage) written() {
+	s.mu.Lock()
+	s.hostValid = false
+	s.mu.Unlock()
+}
+
+// read returns the contents; the caller must not change them.
+func (s *storage) read() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.download(); err != nil {
+		return nil, err
+	}
+	return s.host, nil
+}
+
+func (s *storage) download() error {
+	if s.hostValid {
+		return nil
+	}
+	if len(s.host) != s.size {
+		s.host = make([]byte, s.size)
+	}
+	if err := s.dev.Backend().Read(s.buf, 0, s.host); err != nil {
+		return fmt.Errorf("weft: reading %q back: %w", s.name, err)
+	}
+	s.hostValid = true
+	return nil
+}
+
+func (s *storage) replace(data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.host = slices.Clone(data)
+	s.hostValid, s.devValid = true, false
+}
+
+func (s *storage) release() {
+	if s.buf != nil {
+		s.buf.Free()
+	}
+	s.dev, s.buf, s.devValid = nil, nil, false
+}
+
+func storageOf(l *ir.Leaf) *storage { return l.Ref.(*storage) }
+
+// Free returns the device memory of a variable or constant, keeping its
+// contents on the host; programs that use it must be closed first.
+func (t *Tensor) Free() error {
+	if t.node.Op != ir.OpLeaf || t.node.Leaf.Ref == nil {
+		return nil
+	}
+	s := storageOf(t.node.Leaf)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.download(); err != nil {
+		return err
+	}
+	s.release()
+	return nil
+}
+
+// Set replaces the contents of a Float32 variable. Programs that use it see
+// the new contents at their next step.
+func (t *Tensor) Set(data []float32) error {
+	if !t.IsVariable() || t.DType() != Float32 {
+		return fmt.Errorf("weft: set: not a Float32 variable")
+	}
+	if len(data) != t.Len() {
+		return fmt.Errorf("weft: set %q: %d elements for shape %v", t.Name(), len(data), t.Shape())
+	}
+	storageOf(t.node.Leaf).replace(bytesOf(data))
+	return nil
+}
+
+// SetInts is Set for an Int32 variable.
+func (t *Tensor) SetInts(data []int32) error {
+	if !t.IsVariable() || t.DType() != Int32 {
+		return fmt.Errorf("weft: set: not an Int32 variable")
+	}
+	if len(data) != t.Len() {
+		return fmt.Errorf("weft: set %q: %d elements for shape %v", t.Name(), len(data), t.Shape())
+	}
+	storageOf(t.node.Leaf).replace(bytesOf(data))
+	return nil
+}
+
+// Read returns a copy of the elements as Float32, computing them first if
+// need be (on the CPU, for tensors that no program has computed).
+func (t *Tensor) Read() ([]float32, error) {
+	b, dt, err := t.bytes()
+	if err != nil {
+		return nil, err
+	}
+	switch dt {
+	case Float32:
+		return slices.Clone(sliceOf[float32](b)), nil
+	case Float16, Uint8:
+		return t.To(dt.Compute()).To(Float32).Read()
+	}
+	out := make([]float32, 0, t.Len())
+	for _, v := range sliceOf[int32](b) {
+		out = append(out, float32(v))
+	}
+	return out, nil
+}
+
+// ReadInts returns a copy of the elements as Int32; floats truncate.
+func (t *Tensor) ReadInts() ([]int32, error) {
+	b, dt, err := t.bytes()
+	if err != nil {
+		return nil, err
+	}
+	switch dt {
+	case Int32, Bool:
+		return slices.Clone(sliceOf[int32](b)), nil
+	case Uint8:
+		out := make([]int32, len(b))
+		for i, v := range b {
+			out[i] = int32(v)
+		}
+		return out, nil
+	}
+	return t.To(Int32).ReadInts()
+}
+
+// Floats is Read for tests and experiments: it panics where Read returns an
+// error.
+func (t *Tensor) Floats() []float32 {
+	v, err := t.Read()
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Ints is ReadInts for tests and experiments: it panics where ReadInts
+// returns an error.
+func (t *Tensor) Ints() []int32 {
+	v, err := t.ReadInts()
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Item is the only element of t.
+func (t *Tensor) Item() float32 {
+	if t.Len() != 1 {
+		panic(ir.NewError("item", "a tensor of shape %v", t.Shape()))
+	}
+	return t.Floats()[0]
+}
+
+func (t *Tensor) bytes() ([]byte, DType, error) {
+	if t.trace != nil {
+		return nil, 0, ir.NewError("read", "the value is known only when the compiled function runs; return it from there")
+	}
+	if t.node.Op != ir.OpLeaf {
+		if err := t.evaluate(); err != nil {
+			return nil, 0, err
+		}
+	}
+	b, err := storageOf(t.node.Leaf).read()
+	return b, t.DType(), err
+}
+
+// evaluate computes t by compiling it as a program without arguments, and
+// keeps the result in place of the expression. Everything it depends on is a
+// constant or a variable, whose present value counts.
+func (t *Tensor) evaluate() error {
+	p, err := Compile(device.CPU(), func(*Trace, []*Tensor) []*Tensor { return []*Tensor{t} })
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	out, err := p.Call()
+	if err != nil {
+		return err
+	}
+	t.node = out[0].node
+	return nil
+}

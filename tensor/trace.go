@@ -1,0 +1,116 @@
+package tensor
+
+import (
+	"slices"
+
+	"github.com/weft-ml/weft/internal/grad"
+	"github.com/weft-ml/weft/internal/ir"
+)
+
+// Trace collects what one compiled function does besides computing its
+// results: which variables it assigns and which numbers it wants to be told
+// at each step.
+//
+// Variables read as they were when the step began, also after Assign; Assign
+// returns the new value for code that needs it. So the order of statements
+// never matters, as in a formula.
+type Trace struct {
+	training bool
+	graph    ir.Graph
+	scalars  map[string]*Tensor
+	streams  int
+	assigned map[*ir.Leaf]bool
+}
+
+// Training reports whether layers should behave as in training: dropout
+// drops, batch norm uses the batch's statistics.
+func (t *Trace) Training() bool { return t != nil && t.training }
+
+// SetTraining chooses between training and evaluation for what is traced
+// from here on. A trace begins in evaluation.
+func (t *Trace) SetTraining(on bool) { t.training = on }
+
+// Scalar is a Float32 that is given anew for each step, such as the learning
+// rate. The same name is the same scalar.
+func (t *Trace) Scalar(name string) *Tensor { return t.scalar(name, Float32) }
+
+// Int is a per-step scalar of type Int32, such as the step number or the
+// position in the data set.
+func (t *Trace) Int(name string) *Tensor { return t.scalar(name, Int32) }
+
+func (t *Trace) scalar(name string, dt DType) *Tensor {
+	if s, ok := t.scalars[name]; ok {
+		if s.DType() != dt {
+			panic(ir.NewError("scalar", "%q is both %v and %v", name, s.DType(), dt))
+		}
+		return s
+	}
+	l := &ir.Leaf{Kind: ir.Step, Name: name, DType: dt}
+	t.graph.Scalars = append(t.graph.Scalars, l)
+	s := &Tensor{node: ir.NewLeaf(l), trace: t}
+	t.scalars[name] = s
+	return s
+}
+
+// Assign makes value the contents of variable v when the step ends, and
+// returns it. A variable can be assigned once in a trace.
+func (t *Trace) Assign(v, value *Tensor) *Tensor {
+	if !v.IsVariable() {
+		panic(ir.NewError("assign", "only variables can be assigned; make one with NewVariable"))
+	}
+	if !slices.Equal(v.Shape(), value.Shape()) {
+		panic(ir.NewError("assign", "value of shape %v for variable %q of shape %v", value.Shape(), v.Name(), v.Shape()))
+	}
+	if t.assigned[v.node.Leaf] {
+		panic(ir.NewError("assign", "variable %q is assigned twice", v.Name()))
+	}
+	r := with("assign", ir.Cast(value.node, v.DType()), value, &Tensor{trace: t})
+	t.assigned[v.node.Leaf] = true
+	t.graph.Targets = append(t.graph.Targets, v.node.Leaf)
+	t.graph.Values = append(t.graph.Values, r.node)
+	return r
+}
+
+// Uniform draws Float32 numbers in [0, 1) of the given shape. They depend on
+// the per-step scalars "seed" and "step", on the number of earlier draws in
+// this trace and on the position, and on nothing else: every backend draws
+// the same ones.
+func (t *Trace) Uniform(shape ...int) *Tensor {
+	checkShape("uniform", shape)
+	t.streams++
+	step := t.Int("step")
+	key := t.Int("seed").Add(&Tensor{node: ir.Const(Int32, float64(int32(uint32(t.streams)*0x9E3779B9)))})
+	n := ir.NumElems(shape)
+	draw := ir.Uniform(ir.Iota(0, n), stretch(step.node, []int{n}), stretch(key.node, []int{n}))
+	return &Tensor{node: ir.Reshape(draw, shape...), trace: t}
+}
+
+// Grad returns the gradients of the scalar loss with respect to wrt: traced
+// values, arguments or variables. The results are ordinary tensors, so
+// gradients of gradients are had the same way.
+func Grad(loss *Tensor, wrt ...*Tensor) []*Tensor {
+	if loss.Len() != 1 {
+		panic(ir.NewError("grad", "the loss has shape %v; reduce it to one element first", loss.Shape()))
+	}
+	return GradWith(loss, Full(1, loss.Shape()...), wrt...)
+}
+
+// GradWith returns the gradients of sum(out * seed), the product of seed with
+// the Jacobian.
+func GradWith(out, seed *Tensor, wrt ...*Tensor) []*Tensor {
+	if out.DType() != Float32 {
+		panic(ir.NewError("grad", "a tensor of type %v has no gradient", out.DType()))
+	}
+	if !slices.Equal(out.Shape(), seed.Shape()) {
+		panic(ir.NewError("grad", "seed of shape %v for an output of shape %v", seed.Shape(), out.Shape()))
+	}
+	nodes := make([]*ir.Node, len(wrt))
+	for i, w := range wrt {
+		nodes[i] = w.node
+	}
+	res := make([]*Tensor, len(wrt))
+	for i, n := range grad.Of(out.node, nodes, seed.node) {
+		res[i] = with("grad", n, out, seed, wrt[i])
+	}
+	return res
+}
