@@ -133,7 +133,7 @@ func (p *Plan) planTiles(lim limits) {
 	p.inA = k.exactA && s.ARow == 1 && s.N <= lim.inPlaceCols
 	p.inB = s.BCol == 1 && s.M <= lim.inPlaceRows
 
-	pm, pn := ceilDiv(p.mChunk, k.mr), ceilDiv(p.nChunk, k.nr)
+	pm, pn := max(1, ceilDiv(p.mChunk, k.mr)), max(1, ceilDiv(p.nChunk, k.nr))
 	p.mt, p.nt = ceilDiv(pm, ceilDiv(pm, k.mt)), ceilDiv(pn, ceilDiv(pn, k.nt))
 	if !p.solo {
 		// Enough blocks that the last ones do not leave workers idle for long.
