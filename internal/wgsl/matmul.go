@@ -1,0 +1,314 @@
+package wgsl
+
+// Matrix multiplication as a template: C[b,m,n] = sum over k of A[b,m,k] B[b,k,n].
+//
+// The caller says how an element of A and of B is read and what becomes of a
+// finished sum; the template supplies the loop nest between. Transposed operands
+// are a matter of strides, so the backward pass needs no transposes in memory,
+// and prologues (gather, cast, normalise) and epilogues (bias, activation,
+// residual) are fused by being part of Load and Store.
+//
+// There are two loop nests. The shared one (matmul_shared.go) stages blocks of A
+// and B in workgroup memory, where the threads of a workgroup share them: for
+// large products on GPUs. The direct one (matmul_direct.go) reads global memory
+// straight into registers: on software adapters, where workgroup memory and
+// barriers are what costs, and for small products, where a workgroup splits the
+// sum over k among its threads because there are too few outputs to keep a GPU
+// busy. matmul_table.go chooses.
+//
+// Sums have a fixed order for a given tile, so results repeat bit for bit. Code
+// is emitted unrolled with one variable for each value that lives in a register:
+// arrays indexed in loops may end up in memory.
+
+import (
+	"fmt"
+	"strings"
+)
+
+// MatmulOperand says how to read A or B.
+type MatmulOperand struct {
+	// Load returns a scalar f32 WGSL expression of the element at batch, row and
+	// column, which are u32 identifiers or literals. Rows and columns are (m, k)
+	// for A and (k, n) for B, always inside the matrix.
+	Load func(b, row, col string) string
+
+	// Contig says along which index elements are adjacent in memory, so that
+	// threads can be laid out to read adjacent ones: 0 column, 1 row, -1 neither.
+	Contig int
+
+	// Vec4, if not empty, names an array<vec4<f32>> binding over the same memory,
+	// which is then read instead of calling Load. Element (b, row, col) is f32
+	// number Offset + b*BatchStride + row*RowStride + col*ColStride of it, where
+	// the stride of the contiguous index is 1 and all else is divisible by 4.
+	Vec4                                      string
+	Offset, BatchStride, RowStride, ColStride int
+}
+
+// Matmul is one product to generate code for.
+type Matmul struct {
+	Batch, M, N, K int // Batch 0 is 1
+	A, B           MatmulOperand
+
+	// Store returns statements that apply the epilogue to acc and store it at
+	// batch b, row m, column n (u32 expressions). width is 1, acc an f32; or, only
+	// if StoreWidth is 4 and N is a multiple of 4, width is 4 and acc a vec4<f32>
+	// for columns n to n+3, n a multiple of 4. acc is an identifier.
+	Store      func(width int, acc, b, m, n string) string
+	StoreWidth int
+
+	Tile Tile
+}
+
+// Tile says how a product is cut up. One workgroup computes BM x BN outputs, one
+// thread TM x TN of them.
+type Tile struct {
+	BM, BN int
+	TM, TN int
+	SplitK int // threads of a workgroup that share the sum of an output; 0 is 1
+	Unroll int // steps of k written out in the innermost loop; 0 is the default
+
+	Shared  bool // stage blocks of A and B in workgroup memory
+	BK      int  // shared: depth of a block along k
+	Stages  int  // shared: blocks in flight, 1 or 2; 0 is 2
+	Swizzle int  // rows of tiles that are walked together, for the cache; 0 is 1
+}
+
+func (t Tile) String() string {
+	s := fmt.Sprintf("%dx%d/%dx%d", t.BM, t.BN, t.TM, t.TN)
+	if t.Shared {
+		s += fmt.Sprintf(" bk%d st%d", t.BK, t.Stages)
+	} else {
+		s += " direct"
+	}
+	if t.SplitK > 1 {
+		s += fmt.Sprintf(" k%d", t.SplitK)
+	}
+	if t.Unroll > 0 {
+		s += fmt.Sprintf(" u%d", t.Unroll)
+	}
+	if t.Swizzle > 1 {
+		s += fmt.Sprintf(" sw%d", t.Swizzle)
+	}
+	return s
+}
+
+// threads of a workgroup.
+func (t Tile) threads() int { return t.BM / t.TM * (t.BN / t.TN) * max(t.SplitK, 1) }
+
+// TileLimits are what a tile must fit into.
+type TileLimits struct {
+	WorkgroupStorage int  // bytes
+	Invocations      int  // threads of a workgroup
+	Software         bool // the adapter runs on the CPU
+}
+
+// Check says why a tile cannot be used for this product under these limits.
+func (m *Matmul) Check(lim TileLimits) error {
+	t := m.Tile
+	if m.M <= 0 || m.N <= 0 || m.K <= 0 || m.Batch < 0 {
+		return fmt.Errorf("wgsl: matmul %dx%dx%d (batch %d): sizes must be positive", m.M, m.N, m.K, m.Batch)
+	}
+	if t.TM <= 0 || t.TN <= 0 || t.BM <= 0 || t.BN <= 0 || t.BM%t.TM != 0 || t.BN%t.TN != 0 {
+		return fmt.Errorf("wgsl: matmul tile %v: a workgroup's tile must be whole threads' tiles", t)
+	}
+	split := max(t.SplitK, 1)
+	if t.Shared {
+		if t.TM%4 != 0 || t.TN%4 != 0 || t.BK <= 0 || t.BK%4 != 0 || t.BK%split != 0 {
+			return fmt.Errorf("wgsl: matmul tile %v: shared tiles want TM, TN, BK in fours and BK divisible by SplitK", t)
+		}
+	}
+	if n := t.threads(); n > lim.Invocations {
+		return fmt.Errorf("wgsl: matmul tile %v: %d threads, the device allows %d", t, n, lim.Invocations)
+	}
+	if n := m.sharedBytes(); n > lim.WorkgroupStorage {
+		return fmt.Errorf("wgsl: matmul tile %v: %d bytes of workgroup memory, the device allows %d", t, n, lim.WorkgroupStorage)
+	}
+	return nil
+}
+
+func (m *Matmul) sharedBytes() int {
+	t := m.Tile
+	if t.Shared {
+		return 16 * sharedVecs(t)
+	}
+	return 4 * directFloats(t)
+}
+
+// Body generates the code: declarations at module scope (workgroup arrays), the
+// body of a compute entry point whose builtins are named wid (workgroup_id,
+// vec3<u32>) and lix (local_invocation_index, u32), the workgroup size and the
+// number of workgroups. Names it declares begin with mm_. The tile must pass
+// Check.
+func (m *Matmul) Body() (decls, body string, workgroup, dispatch [3]int) {
+	w := &mmWriter{depth: 1}
+	t := m.Tile
+	tilesM, tilesN := (m.M+t.BM-1)/t.BM, (m.N+t.BN-1)/t.BN
+	m.place(w, tilesM, tilesN)
+	if t.Shared {
+		decls = m.shared(w)
+	} else {
+		decls = m.direct(w)
+	}
+	return decls, w.String(), [3]int{t.threads(), 1, 1}, [3]int{tilesN, tilesM, max(m.Batch, 1)}
+}
+
+// place declares mm_b, and mm_m0 and mm_n0, the tile's first row and column.
+func (m *Matmul) place(w *mmWriter, tilesM, tilesN int) {
+	t := m.Tile
+	if m.Batch > 1 {
+		w.line("let mm_b = wid.z;")
+	} else {
+		w.line("let mm_b = 0u;")
+	}
+	if t.Swizzle <= 1 || tilesM == 1 || tilesN == 1 {
+		w.line("let mm_m0 = wid.y * %du;", t.BM)
+		w.line("let mm_n0 = wid.x * %du;", t.BN)
+		return
+	}
+	// Workgroups start in order of their number: walking Swizzle rows of tiles
+	// column by column makes those that run together share more of A and B.
+	rows := min(t.Swizzle, tilesM)
+	w.line("let mm_lin = wid.y * %du + wid.x;", tilesN)
+	w.line("let mm_band = mm_lin / %du;", rows*tilesN)
+	w.line("let mm_in = mm_lin %% %du;", rows*tilesN)
+	if tilesM%rows == 0 {
+		w.line("let mm_rows = %du;", rows)
+	} else {
+		w.line("let mm_rows = min(%du, %du - mm_band * %du);", rows, tilesM, rows)
+	}
+	w.line("let mm_m0 = (mm_band * %du + mm_in %% mm_rows) * %du;", rows, t.BM)
+	w.line("let mm_n0 = (mm_in / mm_rows) * %du;", t.BN)
+}
+
+// mmSide is A or B seen alike: an outer index (m or n) and k.
+type mmSide struct {
+	op     *MatmulOperand
+	name   string // "a" or "b", in names of variables
+	outer  int    // extent of the outer index
+	k      int
+	tile   int  // the workgroup's extent of the outer index
+	isA    bool // rows are the outer index
+	alongK bool // elements adjacent along k
+	vec    bool // Vec4 can be read
+}
+
+func (m *Matmul) sides() [2]mmSide {
+	a := mmSide{op: &m.A, name: "a", outer: m.M, k: m.K, tile: m.Tile.BM, isA: true, alongK: m.A.Contig == 0}
+	b := mmSide{op: &m.B, name: "b", outer: m.N, k: m.K, tile: m.Tile.BN, alongK: m.B.Contig == 1}
+	for _, s := range []*mmSide{&a, &b} {
+		extent := s.outer
+		if s.alongK {
+			extent = s.k
+		}
+		// A vec4 may not reach past the matrix: what lies there need not be ours.
+		s.vec = s.op.Vec4 != "" && s.op.Contig >= 0 && extent%4 == 0
+	}
+	return [2]mmSide{a, b}
+}
+
+// scalar is the expression of element (outer, k); both are identifiers.
+func (s *mmSide) scalar(outer, k string) string {
+	if s.isA {
+		return s.op.Load("mm_b", outer, k)
+	}
+	return s.op.Load("mm_b", k, outer)
+}
+
+// vec4 is the expression of four elements along the contiguous index, of which
+// contig4 is a quarter; other is the other index.
+func (s *mmSide) vec4(contig4, other string) string {
+	stride := s.op.RowStride
+	if s.op.Contig == 1 {
+		stride = s.op.ColStride
+	}
+	e := contig4
+	if stride/4 == 1 {
+		e += " + " + other
+	} else {
+		e += fmt.Sprintf(" + %s * %du", other, stride/4)
+	}
+	if s.op.BatchStride != 0 {
+		e += fmt.Sprintf(" + mm_b * %du", s.op.BatchStride/4)
+	}
+	if s.op.Offset != 0 {
+		e += fmt.Sprintf(" + %du", s.op.Offset/4)
+	}
+	return fmt.Sprintf("%s[%s]", s.op.Vec4, e)
+}
+
+// fma is acc + x*y as one operation where that is what hardware does.
+func (m *Matmul) fma(x, y, acc string) string {
+	return fmt.Sprintf("fma(%s, %s, %s)", x, y, acc)
+}
+
+// store emits the stores of a register of four columns or one. guardM and guardN
+// say whether the row and the column may lie outside the matrix.
+func (m *Matmul) store(w *mmWriter, width int, acc, row, col string, guardM, guardN bool) {
+	wide := width == 4 && m.StoreWidth == 4 && m.N%4 == 0
+	w.line("{")
+	w.depth++
+	w.line("let mm_m = %s;", row)
+	w.line("let mm_n = %s;", col)
+	var conds []string
+	if guardM {
+		conds = append(conds, fmt.Sprintf("mm_m < %du", m.M))
+	}
+	if guardN && (wide || width == 1) {
+		conds = append(conds, fmt.Sprintf("mm_n < %du", m.N))
+	}
+	if len(conds) > 0 {
+		w.line("if (%s) {", strings.Join(conds, " && "))
+		w.depth++
+	}
+	switch {
+	case wide:
+		w.line("let mm_v = %s;", acc)
+		w.text(m.Store(4, "mm_v", "mm_b", "mm_m", "mm_n"))
+	case width == 4:
+		for c := range 4 {
+			w.line("{")
+			w.depth++
+			w.line("let mm_v = %s.%c;", acc, "xyzw"[c])
+			w.line("let mm_nc = mm_n + %du;", c)
+			if guardN {
+				w.line("if (mm_nc < %du) {", m.N)
+				w.depth++
+			}
+			w.text(m.Store(1, "mm_v", "mm_b", "mm_m", "mm_nc"))
+			if guardN {
+				w.depth--
+				w.line("}")
+			}
+			w.depth--
+			w.line("}")
+		}
+	default:
+		w.line("let mm_v = %s;", acc)
+		w.text(m.Store(1, "mm_v", "mm_b", "mm_m", "mm_n"))
+	}
+	if len(conds) > 0 {
+		w.depth--
+		w.line("}")
+	}
+	w.depth--
+	w.line("}")
+}
+
+// mmWriter collects indented lines.
+type mmWriter struct {
+	strings.Builder
+	depth int
+}
+
+func (w *mmWriter) line(format string, args ...any) {
+	w.WriteString(strings.Repeat("\t", w.depth))
+	fmt.Fprintf(w, format, args...)
+	w.WriteByte('\n')
+}
+
+// text adds lines that come from the caller.
+func (w *mmWriter) text(s string) {
+	for _, l := range strings.Split(strings.TrimRight(s, "\n"), "\n") {
+		w.line("%s", l)
+	}
+}
