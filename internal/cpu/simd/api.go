@@ -63,8 +63,8 @@ func Tanh(dst, a []float32) { active.tanh(dst, a[:len(dst)]) }
 // Sigmoid is 1/(1+e^-a), with a relative error below 1e-6.
 func Sigmoid(dst, a []float32) { active.sigmoid(dst, a[:len(dst)]) }
 
-// Erf is the error function.
-func Erf(dst, a []float32) { erfPlain(dst, a) }
+// Erf is the error function, with a relative error below 1e-6.
+func Erf(dst, a []float32) { active.erf(dst, a[:len(dst)]) }
 
 // Sin is the sine of a in radians.
 func Sin(dst, a []float32) { sinPlain(dst, a) }

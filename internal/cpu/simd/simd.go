@@ -30,7 +30,7 @@ type variant struct {
 	addS, mulS                   func(dst, a []float32, s float32)
 	mulAdd                       func(dst, a, b, c []float32)
 	neg, abs, sqrt, recip, relu  func(dst, a []float32)
-	exp, log, tanh, sigmoid      func(dst, a []float32)
+	exp, log, tanh, sigmoid, erf func(dst, a []float32)
 	eq, ne, lt, le               func(dst []int32, a, b []float32)
 	eqI, neI, ltI, leI           func(dst, a, b []int32)
 	and, or, xor                 func(dst, a, b []int32)
@@ -55,7 +55,7 @@ func plain() variant {
 		add:  addPlain, sub: subPlain, mul: mulPlain, div: divPlain, max: maxPlain, min: minPlain,
 		addS: addSPlain, mulS: mulSPlain, mulAdd: mulAddPlain,
 		neg: negPlain, abs: absPlain, sqrt: sqrtPlain, recip: recipPlain, relu: reluPlain,
-		exp: expPlain, log: logPlain, tanh: tanhPlain, sigmoid: sigmoidPlain,
+		exp: expPlain, log: logPlain, tanh: tanhPlain, sigmoid: sigmoidPlain, erf: erfPlain,
 		eq: eqPlain, ne: nePlain, lt: ltPlain, le: lePlain,
 		eqI: eqIPlain, neI: neIPlain, ltI: ltIPlain, leI: leIPlain,
 		and: andPlain, or: orPlain, xor: xorPlain, not: notPlain, where: wherePlain,

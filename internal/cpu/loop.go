@@ -1,0 +1,357 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/weft-ml/weft/internal/cpu/pool"
+	"github.com/weft-ml/weft/internal/cpu/simd"
+	"github.com/weft-ml/weft/internal/ir"
+	"github.com/weft-ml/weft/internal/kernel"
+)
+
+// loop runs a map or reduce kernel: independent elements are divided between
+// the workers, and within each the reduction stages follow one another.
+type loop struct {
+	m       *machine
+	pool    *pool.Pool
+	ctx     []*context
+	over    []int // independent loop variables other than the vector one
+	inner   []int // reduced loop variables other than the vector one
+	blocks  int   // blocks along the vector variable if it is independent
+	items   int   // pieces of work
+	workers int
+	do      func(worker int)
+
+	scalars []uint32
+	slot    int
+}
+
+// serialWork is the number of element operations below which waking other
+// workers costs more than it saves.
+const serialWork = 1 << 14
+
+func newLoop(p *pool.Pool, k *kernel.Kernel, mem [][]byte) *loop {
+	l := &loop{m: newMachine(k, mem, chooseVector(k)), pool: p}
+	m := l.m
+	l.items = 1
+	for d := range k.Dims {
+		switch {
+		case d == m.vec:
+		case d < k.Outer:
+			l.over = append(l.over, d)
+			l.items *= k.Dims[d]
+		default:
+			l.inner = append(l.inner, d)
+		}
+	}
+	work := k.OuterElems() * k.InnerElems() * max(1, len(k.Vals)/2)
+	l.workers = 1
+	if work >= serialWork {
+		l.workers = p.Workers()
+	}
+	l.blocks = 1
+	if m.outer && m.vec >= 0 {
+		if l.items < l.workers && m.extent >= 32*l.workers { // shorter blocks for everybody
+			m.block = min(m.block, (m.extent/l.workers+15)/16*16)
+		}
+		l.blocks = (m.extent + m.block - 1) / m.block
+		l.items *= l.blocks
+	}
+	l.workers = min(l.workers, l.items)
+	for range l.workers {
+		l.ctx = append(l.ctx, m.newContext())
+	}
+	l.do = l.part // one closure for all runs
+	return l
+}
+
+func (l *loop) run(scalars []uint32, slot int) {
+	l.scalars, l.slot = scalars, slot
+	if l.workers == 1 {
+		l.part(0)
+		return
+	}
+	l.pool.Do(l.do)
+}
+
+// part runs a worker's share of the items.
+func (l *loop) part(w int) {
+	if w >= l.workers {
+		return
+	}
+	c := l.ctx[w]
+	c.begin(l.scalars, l.slot)
+	m := l.m
+	last := -1
+	for item := w * l.items / l.workers; item < (w+1)*l.items/l.workers; item++ {
+		rest, n := item, 1
+		if m.outer && m.vec >= 0 {
+			c.v0 = item % l.blocks * m.block
+			n = min(m.block, m.extent-c.v0)
+			rest = item / l.blocks
+		}
+		if rest != last {
+			last = rest
+			for i := len(l.over) - 1; i >= 0; i-- {
+				d := l.over[i]
+				c.coord[d] = rest % m.k.Dims[d]
+				rest /= m.k.Dims[d]
+			}
+			c.exec(m.outerU[0], 1)
+		}
+		l.item(c, n)
+	}
+}
+
+// item computes one block of independent elements, n of them if the vector
+// variable is independent and one otherwise.
+func (l *loop) item(c *context, n int) {
+	m := l.m
+	c.exec(m.outerV[0], n)
+	for s := range m.k.Stages {
+		if m.outer {
+			l.stageAcross(c, s, n)
+		} else {
+			l.stageAlong(c, s)
+		}
+		c.exec(m.outerU[s+1], 1)
+		c.exec(m.outerV[s+1], n)
+	}
+	if len(m.innerStores) > 0 {
+		l.innerStores(c, n)
+	}
+	for i := range m.outerStores {
+		if s := &m.outerStores[i]; !s.direct {
+			s.put(c, n)
+		}
+	}
+}
+
+// advance moves to the next combination of reduced loop variables.
+func (l *loop) advance(c *context) bool {
+	for i := len(l.inner) - 1; i >= 0; i-- {
+		d := l.inner[i]
+		if c.coord[d]++; c.coord[d] < l.m.k.Dims[d] {
+			return true
+		}
+		c.coord[d] = 0
+	}
+	return false
+}
+
+// partSums is how many terms a sum takes before it goes to the total: it
+// keeps the rounding error of long sums small.
+const partSums = 128
+
+// stageAcross reduces for a block of independent elements at once: one
+// accumulator for each.
+func (l *loop) stageAcross(c *context, s, n int) {
+	m := l.m
+	st := m.k.Stages[s]
+	dt := m.k.Vals[st.Val].DType
+	total, part := c.sum[:n], c.part[:n]
+	terms, parts := 0, 0
+	for {
+		c.exec(m.innerU[s], 1)
+		c.exec(m.innerV[s], n)
+		v := c.reg(st.Val, n)
+		if terms == 0 {
+			copy(part, v)
+		} else {
+			combine(st.Op, dt, part, v)
+		}
+		more := l.advance(c)
+		if terms++; terms == partSums || !more {
+			if parts == 0 {
+				copy(total, part)
+			} else {
+				combine(st.Op, dt, total, part)
+			}
+			parts++
+			terms = 0
+		}
+		if !more {
+			break
+		}
+	}
+	if r := m.result[s]; r >= 0 {
+		c.cur[r] = c.base[r][:n]
+		copy(c.cur[r], total)
+	}
+}
+
+// stageAlong reduces the elements of blocks themselves.
+func (l *loop) stageAlong(c *context, s int) {
+	m := l.m
+	st := m.k.Stages[s]
+	dt := m.k.Vals[st.Val].DType
+	acc := c.sum[:min(m.block, m.extent)]
+	first := true
+	for {
+		c.exec(m.innerU[s], 1)
+		for c.v0 = 0; c.v0 < m.extent; c.v0 += m.block {
+			n := min(m.block, m.extent-c.v0)
+			c.exec(m.innerV[s], n)
+			if v := c.reg(st.Val, n); first {
+				copy(acc, v)
+				first = false
+			} else {
+				combine(st.Op, dt, acc[:n], v)
+			}
+		}
+		if !l.advance(c) {
+			break
+		}
+	}
+	c.v0 = 0
+	if r := m.result[s]; r >= 0 {
+		simd.Fill(c.base[r], fold(st.Op, dt, acc))
+		c.cur[r] = c.base[r]
+	}
+}
+
+func (l *loop) innerStores(c *context, n int) {
+	m := l.m
+	s := len(m.k.Stages)
+	for {
+		c.exec(m.innerU[s], 1)
+		if m.outer {
+			c.exec(m.innerV[s], n)
+			for i := range m.innerStores {
+				m.innerStores[i].put(c, n)
+			}
+		} else {
+			for c.v0 = 0; c.v0 < m.extent; c.v0 += m.block {
+				n := min(m.block, m.extent-c.v0)
+				c.exec(m.innerV[s], n)
+				for i := range m.innerStores {
+					m.innerStores[i].put(c, n)
+				}
+			}
+			c.v0 = 0
+		}
+		if !l.advance(c) {
+			return
+		}
+	}
+}
+
+// combine adds block v to block acc in the sense of op.
+func combine(op ir.Op, dt ir.DType, acc, v []float32) {
+	if dt != ir.F32 {
+		a, b := ints(acc), ints(v)
+		switch op {
+		case ir.OpSum:
+			simd.AddI(a, a, b)
+		case ir.OpProd:
+			simd.MulI(a, a, b)
+		case ir.OpMax:
+			simd.MaxI(a, a, b)
+		default:
+			simd.MinI(a, a, b)
+		}
+		return
+	}
+	switch op {
+	case ir.OpSum:
+		simd.Add(acc, acc, v)
+	case ir.OpProd:
+		simd.Mul(acc, acc, v)
+	case ir.OpMax:
+		simd.Max(acc, acc, v)
+	default:
+		simd.Min(acc, acc, v)
+	}
+}
+
+// fold reduces a block to one element.
+func fold(op ir.Op, dt ir.DType, acc []float32) float32 {
+	if dt != ir.F32 {
+		a := ints(acc)
+		r := a[0]
+		for _, x := range a[1:] {
+			switch op {
+			case ir.OpSum:
+				r += x
+			case ir.OpProd:
+				r *= x
+			case ir.OpMax:
+				r = max(r, x)
+			default:
+				r = min(r, x)
+			}
+		}
+		return math.Float32frombits(uint32(r))
+	}
+	switch op {
+	case ir.OpSum:
+		return simd.Sum(acc)
+	case ir.OpMax:
+		return simd.MaxOf(acc)
+	case ir.OpMin:
+		return simd.MinOf(acc)
+	}
+	r := acc[0]
+	for _, x := range acc[1:] {
+		r *= x
+	}
+	return r
+}
+
+// chooseVector picks the loop variable along which blocks are formed: the one
+// with the cheapest accesses that is long enough to be worth it. The figures
+// are nanoseconds on a server processor; only their ratios matter.
+func chooseVector(k *kernel.Kernel) int {
+	best, bestCost := -1, math.Inf(1)
+	for d, extent := range k.Dims {
+		if extent == 1 {
+			continue
+		}
+		varies := make([]bool, len(k.Vals))
+		varying := func(v int) bool { return varies[v] }
+		perElem, perBlock := 0.0, 10.0
+		access := func(x kernel.Index) {
+			switch step, linear := x.Affine(d, varying); {
+			case !linear:
+				perElem += 6
+			case step != 0 && step != 1:
+				perElem += 1.5
+			default:
+				perElem += 0.1
+			}
+		}
+		for i := range k.Vals {
+			v := &k.Vals[i]
+			varies[i] = v.Kind == kernel.Acc || v.Kind == kernel.Result && d < k.Outer ||
+				v.Index.DependsOn(func(e int) bool { return e == d }, varying)
+			v.Uses(func(a int) { varies[i] = varies[i] || varies[a] })
+			if !varies[i] {
+				perBlock += 3
+				continue
+			}
+			perBlock += 12
+			switch v.Kind {
+			case kernel.Load, kernel.AsValue, kernel.InRange:
+				access(v.Index)
+				if v.Kind == kernel.Load && v.Mask >= 0 {
+					perElem += 4
+				}
+			case kernel.Acc:
+				if d != len(k.Dims)-1 {
+					perElem += 1
+				}
+			case kernel.Elem:
+				perElem += 0.1 * float64(ir.Table[v.Op].Cost)
+			}
+		}
+		for _, st := range k.Stores {
+			perBlock += 10
+			access(st.Index)
+		}
+		perBlock += 8 * float64(len(k.Stages))
+		if cost := perElem + perBlock/float64(min(extent, maxBlock)); cost < bestCost {
+			best, bestCost = d, cost
+		}
+	}
+	return best
+}

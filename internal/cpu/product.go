@@ -1,0 +1,157 @@
+package cpu
+
+import (
+	"errors"
+
+	"github.com/weft-ml/weft/internal/cpu/gemm"
+	"github.com/weft-ml/weft/internal/cpu/pool"
+	"github.com/weft-ml/weft/internal/ir"
+	"github.com/weft-ml/weft/internal/kernel"
+)
+
+// product runs a matmul kernel: package gemm multiplies, and the machine runs
+// the rest of the program on each block of the result.
+type product struct {
+	m        *machine
+	pool     *pool.Pool
+	plan     *gemm.Plan
+	ctx      []*context
+	epilogue gemm.Epilogue
+	a, b     operand
+	batch    []int // extents of the batch dimensions
+
+	// When the sums are stored as they are, gemm writes them itself.
+	plain bool
+	c     []float32
+	cBase []int // multiple of each batch variable, for plain
+	ldc   int
+	cAt   int
+
+	coord   []int // current batch element
+	scalars []uint32
+	slot    int
+}
+
+// operand is a strided matrix in memory.
+type operand struct {
+	mem      []float32
+	at       int
+	batch    []int // stride of each batch dimension
+	row, col int
+}
+
+func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace) (*product, error) {
+	r := len(k.Dims)
+	d := &product{pool: p, batch: k.Dims[:r-2], coord: make([]int, r-2)}
+	var err error
+	if d.a, err = newOperand(k, mem, k.Product.A, r-2, r); err != nil {
+		return nil, err
+	}
+	if d.b, err = newOperand(k, mem, k.Product.B, r, r-1); err != nil {
+		return nil, err
+	}
+	spec := gemm.Spec{M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K,
+		ARow: d.a.row, ACol: d.a.col, BRow: d.b.row, BCol: d.b.col}
+	d.plan = gemm.NewIn(spec, p.Workers(), ws)
+	if len(k.Stores) == 1 && k.Vals[k.Stores[0].Val].Kind == kernel.Acc && k.Stores[0].Ring == 0 {
+		st := k.Stores[0]
+		if coefs, ok := st.Index.Coefs(r); ok && (coefs[r-1] == 1 || k.Dims[r-1] == 1) && (coefs[r-2] >= k.Dims[r-1] || k.Dims[r-2] == 1) {
+			d.plain = true
+			d.c, d.cBase, d.ldc, d.cAt = floats(mem[st.Buf]), coefs[:r-2], max(coefs[r-2], k.Dims[r-1]), st.Index.Const
+			return d, nil
+		}
+	}
+	// Operands are loaded by gemm; what is left of the program is the epilogue.
+	rest := *k
+	rest.Vals = append([]kernel.Val(nil), k.Vals...)
+	for _, v := range []int{k.Product.A, k.Product.B} {
+		rest.Vals[v] = kernel.Val{Kind: kernel.Const, DType: ir.F32, Mask: -1}
+	}
+	vec := r - 1
+	if k.Dims[r-1] < 16 && k.Dims[r-2] > 4*k.Dims[r-1] {
+		vec = r - 2
+	}
+	d.m = newMachine(&rest, mem, vec)
+	for range p.Workers() {
+		d.ctx = append(d.ctx, d.m.newContext())
+	}
+	d.epilogue = d.finish
+	return d, nil
+}
+
+func newOperand(k *kernel.Kernel, mem [][]byte, val, rowDim, colDim int) (operand, error) {
+	v := &k.Vals[val]
+	r := len(k.Dims)
+	coefs, ok := v.Index.Coefs(r + 1)
+	if v.Kind != kernel.Load || v.Mask >= 0 || !ok || k.Bufs[v.N].DType != ir.F32 {
+		return operand{}, errors.New("an operand is not a strided view of float32 memory")
+	}
+	return operand{floats(mem[v.N]), v.Index.Const, coefs[:r-2], coefs[rowDim], coefs[colDim]}, nil
+}
+
+// matrix is the operand's matrix for the current batch element.
+func (o *operand) matrix(coord []int) []float32 {
+	at := o.at
+	for d, s := range o.batch {
+		at += coord[d] * s
+	}
+	return o.mem[at:]
+}
+
+func (d *product) run(scalars []uint32, slot int) {
+	d.scalars, d.slot = scalars, slot
+	for _, c := range d.ctx {
+		c.begin(scalars, slot)
+	}
+	clear(d.coord)
+	for {
+		a, b := d.a.matrix(d.coord), d.b.matrix(d.coord)
+		if d.plain {
+			at := d.cAt
+			for i, s := range d.cBase {
+				at += d.coord[i] * s
+			}
+			d.plan.Run(d.pool, a, b, d.c[at:], d.ldc, nil)
+		} else {
+			for _, c := range d.ctx {
+				copy(c.coord, d.coord)
+			}
+			d.plan.Run(d.pool, a, b, nil, 0, d.epilogue)
+		}
+		i := len(d.coord) - 1
+		for ; i >= 0; i-- {
+			if d.coord[i]++; d.coord[i] < d.batch[i] {
+				break
+			}
+			d.coord[i] = 0
+		}
+		if i < 0 {
+			return
+		}
+	}
+}
+
+// finish runs the program on one block of the result.
+func (d *product) finish(worker, m0, m1, n0, n1 int, acc []float32, ld int) {
+	c := d.ctx[worker]
+	m := d.m
+	r := len(m.k.Dims)
+	c.acc, c.ld, c.accM, c.accN = acc, ld, m0, n0
+	from, to, vfrom, vto, dim := m0, m1, n0, n1, r-2
+	if m.vec == r-2 {
+		from, to, vfrom, vto, dim = n0, n1, m0, m1, r-1
+	}
+	for i := from; i < to; i++ {
+		c.coord[dim] = i
+		c.exec(m.outerU[0], 1)
+		for c.v0 = vfrom; c.v0 < vto; c.v0 += m.block {
+			n := min(m.block, vto-c.v0)
+			c.exec(m.outerV[0], n)
+			for j := range m.outerStores {
+				if s := &m.outerStores[j]; !s.direct {
+					s.put(c, n)
+				}
+			}
+		}
+	}
+}
