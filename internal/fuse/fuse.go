@@ -79,7 +79,6 @@ func Build(g *ir.Graph, opt Options) (*plan.Plan, error) {
 		}
 	}
 	s.findOperands()
-	s.limitSources()
 	for _, n := range s.order {
 		var err error
 		switch {
@@ -237,7 +236,12 @@ func (s *scheduler) mapKernel(n *ir.Node) error {
 		}
 	}
 	b := s.newBuilder(kernel.Map, n.Shape, len(n.Shape))
-	if err := s.mapInto(b, n); err != nil {
+	err := s.mapInto(b, n)
+	for err != nil && s.spill(n) {
+		b = s.newBuilder(kernel.Map, n.Shape, len(n.Shape))
+		err = s.mapInto(b, n)
+	}
+	if err != nil {
 		return fmt.Errorf("weft: %s of shape %v cannot be computed in one kernel with %d buffers: %w", n.Op.Name(), n.Shape, s.opt.MaxBuffers, err)
 	}
 	s.kernels = append(s.kernels, b)
@@ -248,11 +252,8 @@ func (s *scheduler) mapInto(b *builder, n *ir.Node) error {
 	before := len(b.k.Bufs)
 	at := b.outerIndex()
 	v, err := b.lower(n, coordinates(at, n.Shape), -1)
-	if err == nil && len(b.k.Bufs)+2 > s.opt.MaxBuffers && before > 0 {
-		err = errNotFusable
-	}
-	if err == nil && len(b.k.Bufs)+1 > s.opt.MaxBuffers {
-		err = errNotFusable
+	if err == nil && len(b.k.Bufs)+2 > s.opt.MaxBuffers {
+		err = errNotFusable // no room for the result, and its row in the ring
 	}
 	if err != nil {
 		b.dropBufs(before)

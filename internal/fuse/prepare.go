@@ -56,43 +56,37 @@ func splitReductions(roots []*ir.Node) []*ir.Node {
 	})
 }
 
-// limitSources marks nodes for memory where an expression would read from
-// more places than a kernel may be bound to.
-func (s *scheduler) limitSources() {
-	most := s.opt.MaxBuffers - 3
-	sources := map[*ir.Node]map[*ir.Node]bool{}
-	self := func(n *ir.Node) map[*ir.Node]bool { return map[*ir.Node]bool{n: true} }
-	for _, n := range s.order {
-		if n.Op == ir.OpLeaf || n.Op.IsReduce() || n.Op == ir.OpMatMul {
-			s.limitInputs(n, sources, most)
-			sources[n] = self(n)
-			continue
+// spill puts a part of n's expression into memory, because the whole reads
+// from more places than a kernel may be bound to: the part with the most
+// sources that fits into a kernel of its own. It reports whether there was
+// one.
+func (s *scheduler) spill(n *ir.Node) bool {
+	type set = map[*ir.Node]bool
+	sources := map[*ir.Node]set{}
+	var best *ir.Node
+	var visit func(x *ir.Node) set
+	visit = func(x *ir.Node) set {
+		if have, ok := sources[x]; ok {
+			return have
 		}
-		sources[n] = s.limitInputs(n, sources, most)
-		if s.must[n] {
-			sources[n] = self(n)
-		}
-	}
-}
-
-// limitInputs returns what n's expression reads, after putting inputs with
-// the most sources into memory until there are few enough.
-func (s *scheduler) limitInputs(n *ir.Node, sources map[*ir.Node]map[*ir.Node]bool, most int) map[*ir.Node]bool {
-	for {
-		all := map[*ir.Node]bool{}
-		var widest *ir.Node
-		for _, in := range n.In {
-			for src := range sources[in] {
-				all[src] = true
-			}
-			if len(sources[in]) > 1 && (widest == nil || len(sources[in]) > len(sources[widest])) {
-				widest = in
+		all := set{}
+		_, stored := s.stored[x]
+		if stored || x.Op == ir.OpLeaf {
+			all[x] = true
+		} else {
+			for _, in := range x.In {
+				for src := range visit(in) {
+					all[src] = true
+				}
 			}
 		}
-		if len(all) <= most || widest == nil {
-			return all
+		sources[x] = all
+		if !stored && x != n && len(all) > 1 && len(all)+2 <= s.opt.MaxBuffers && x.DType != ir.U8 &&
+			(best == nil || len(all) > len(sources[best]) || len(all) == len(sources[best]) && x.Elems() < best.Elems()) {
+			best = x
 		}
-		s.must[widest] = true
-		sources[widest] = map[*ir.Node]bool{widest: true}
+		return all
 	}
+	visit(n)
+	return best != nil && s.mapKernel(best) == nil
 }

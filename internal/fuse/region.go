@@ -20,6 +20,9 @@ type member struct {
 // around it that can be computed with it.
 func (s *scheduler) anchor(n *ir.Node) error {
 	b, err := s.startAnchor(n)
+	for err == nil && len(b.k.Bufs)+3 > s.opt.MaxBuffers && s.spill(n) {
+		b, err = s.startAnchor(n)
+	}
 	if err != nil {
 		return fmt.Errorf("weft: %s of shape %v: %w", n.Op.Name(), n.Shape, err)
 	}

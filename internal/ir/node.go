@@ -198,6 +198,12 @@ func Permute(x *Node, axes ...int) *Node {
 			inner[i] = x.Axes[a]
 		}
 		return Permute(x.In[0], inner...)
+	case OpMatMul:
+		// (a b)^T = b^T a^T: the gradient of a transposed weight comes out in
+		// the weight's own layout, so that its update fuses into the product.
+		if r := len(axes); axes[r-1] == r-2 && axes[r-2] == r-1 && slices.IsSorted(axes[:r-2]) {
+			return MatMul(Permute(x.In[1], axes...), Permute(x.In[0], axes...))
+		}
 	}
 	return &Node{Op: OpPermute, DType: x.DType, Shape: shape, In: []*Node{x}, Axes: slices.Clone(axes)}
 }

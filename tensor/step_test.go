@@ -1,0 +1,127 @@
+package tensor_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/weft-ml/weft/device"
+	. "github.com/weft-ml/weft/tensor"
+)
+
+// mlpStep is a whole training step of 784-128-10: gather, normalise, forward,
+// loss, gradient, SGD, accuracy.
+type mlpStep struct {
+	params []*Tensor
+	perm   *Tensor
+	prog   *Program
+}
+
+func newMLPStep(t testing.TB, dev *device.Device, samples, batch int) *mlpStep {
+	r := rand.New(rand.NewPCG(1, 2))
+	uniform := func(n int, bound float64) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32((r.Float64()*2 - 1) * bound)
+		}
+		return v
+	}
+	pix, lab := make([]byte, samples*784), make([]byte, samples)
+	for i := range lab {
+		lab[i] = byte(r.IntN(10))
+		for j := range 784 {
+			pix[i*784+j] = byte(r.IntN(128) + 12*int(lab[i])*(j%2))
+		}
+	}
+	order := make([]int32, samples)
+	for i := range order {
+		order[i] = int32(i)
+	}
+	r.Shuffle(samples, func(i, j int) { order[i], order[j] = order[j], order[i] })
+	images, labels := FromBytes(pix, samples, 784), FromBytes(lab, samples)
+	s := &mlpStep{perm: NewIntVariable("perm", order, samples)}
+	w1 := NewVariable("w1", uniform(128*784, math.Sqrt(6.0/784)), 128, 784)
+	b1 := NewVariable("b1", make([]float32, 128), 128)
+	w2 := NewVariable("w2", uniform(10*128, math.Sqrt(6.0/128)), 10, 128)
+	b2 := NewVariable("b2", make([]float32, 10), 10)
+	s.params = []*Tensor{w1, b1, w2, b2}
+	var err error
+	s.prog, err = Compile(dev, func(tr *Trace, _ []*Tensor) []*Tensor {
+		idx := s.perm.IndexSelect(0, Arange(batch).Add(tr.Int("at")))
+		x := images.IndexSelect(0, idx).To(Float32).MulScalar(1.0 / 255).AddScalar(-0.1307).DivScalar(0.3081)
+		y := labels.IndexSelect(0, idx)
+		logits := x.Linear(w1, b1).Relu().Linear(w2, b2)
+		loss := logits.LogSoftmax(-1).Gather(1, y.Unsqueeze(1)).Mean().Neg()
+		acc := logits.Argmax(-1).Eq(y).To(Float32).Mean()
+		for i, g := range Grad(loss, s.params...) {
+			tr.Assign(s.params[i], s.params[i].Sub(g.Mul(tr.Scalar("lr"))))
+		}
+		return []*Tensor{loss, acc}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *mlpStep) run(t testing.TB, steps, batch, samples int) (losses []float32) {
+	at, lr := s.prog.Slot("at"), s.prog.Slot("lr")
+	pos := 0
+	for steps > 0 {
+		n := min(steps, 16)
+		if err := s.prog.Submit(n, func(_ int, sc Scalars) {
+			sc.SetInt(at, int32(pos))
+			sc.Set(lr, 0.05)
+			pos = (pos + batch) % (samples - batch + 1)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.prog.Collect(func(_ int, r []float32) { losses = append(losses, r[0]) }); err != nil {
+			t.Fatal(err)
+		}
+		steps -= n
+	}
+	return losses
+}
+
+func TestMLPStepFollowsReference(t *testing.T) {
+	const samples, batch = 64, 8
+	want := newMLPStep(t, device.Reference(), samples, batch).run(t, 12, batch, samples)
+	s := newMLPStep(t, device.CPU(), samples, batch)
+	got := s.run(t, 12, batch, samples)
+	for i := range want {
+		if d := math.Abs(float64(got[i] - want[i])); !(d < 1e-3) {
+			t.Errorf("step %d: loss %v, reference %v", i, got[i], want[i])
+		}
+	}
+	if n := s.prog.KernelCount(); n > 12 {
+		t.Errorf("%d kernels, at most 12 are wanted\n%s", n, s.prog.Plan())
+	}
+	if testing.Verbose() {
+		t.Log(want, s.prog.Graph(), s.prog.Plan())
+	}
+}
+
+func BenchmarkMLPStep(b *testing.B) {
+	for _, batch := range []int{64, 512} {
+		b.Run(map[int]string{64: "64", 512: "512"}[batch], func(b *testing.B) {
+			const samples = 4096
+			s := newMLPStep(b, device.CPU(), samples, batch)
+			defer s.prog.Close()
+			at, lr := s.prog.Slot("at"), s.prog.Slot("lr")
+			pos := 0
+			fill := func(_ int, sc Scalars) {
+				sc.SetInt(at, int32(pos))
+				sc.Set(lr, 0.01)
+				pos = (pos + batch) % (samples - batch + 1)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.prog.Submit(1, fill); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(s.prog.FLOPs())*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+		})
+	}
+}
