@@ -1,0 +1,77 @@
+package nn
+
+import "github.com/weft-ml/weft/tensor"
+
+// Sequential applies modules one after the other. They are named by their
+// position: "0.weight", "2.weight".
+type Sequential []Module
+
+// Forward applies all modules in turn.
+func (s Sequential) Forward(x *tensor.Tensor) *tensor.Tensor {
+	for _, m := range s {
+		x = m.Forward(x)
+	}
+	return x
+}
+
+// Residual is Body(x) + Shortcut(x), or Body(x) + x without a shortcut (He et
+// al., "Deep Residual Learning", 2015).
+type Residual struct {
+	Body     Module
+	Shortcut Module // nil for the identity
+}
+
+// Forward adds the two branches; their shapes broadcast.
+func (r Residual) Forward(x *tensor.Tensor) *tensor.Tensor {
+	if r.Shortcut == nil {
+		return r.Body.Forward(x).Add(x)
+	}
+	return r.Body.Forward(x).Add(r.Shortcut.Forward(x))
+}
+
+// Identity returns its input.
+type Identity struct{}
+
+// Forward returns x.
+func (Identity) Forward(x *tensor.Tensor) *tensor.Tensor { return x }
+
+// Func makes a module of a function without variables.
+type Func func(x *tensor.Tensor) *tensor.Tensor
+
+// Forward calls f.
+func (f Func) Forward(x *tensor.Tensor) *tensor.Tensor { return f(x) }
+
+// Flatten merges all dimensions from From on into one. Zero means 1, which
+// keeps the batch: [n, 28, 28] becomes [n, 784].
+type Flatten struct{ From int }
+
+// Forward reshapes x; one that has no dimension From stays as it is.
+func (f Flatten) Forward(x *tensor.Tensor) *tensor.Tensor {
+	from := f.From
+	if from == 0 {
+		from = 1
+	}
+	if from >= x.Dims() {
+		return x
+	}
+	return x.Flatten(from)
+}
+
+// Dropout zeroes elements with probability P and scales the others by
+// 1/(1-P), while the trace is in training; elsewhere it is the identity
+// (Srivastava et al., 2014). Which elements, follows from the per-step
+// scalars "seed" and "step" alone, so that every device drops the same ones.
+type Dropout struct{ P float64 }
+
+// Forward drops elements of x.
+func (d Dropout) Forward(x *tensor.Tensor) *tensor.Tensor {
+	t := x.Trace()
+	if !t.Training() || d.P <= 0 {
+		return x
+	}
+	if d.P >= 1 {
+		return tensor.Zeros(x.Shape()...)
+	}
+	keep := t.Uniform(x.Shape()...).Ge(tensor.Scalar(d.P))
+	return tensor.Where(keep, x.MulScalar(1/(1-d.P)), tensor.Scalar(0))
+}
