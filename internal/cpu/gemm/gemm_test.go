@@ -280,7 +280,7 @@ func TestRunAllocatesNothing(t *testing.T) {
 	pl := pool.New(2)
 	defer pl.Close()
 	ep := func(worker, m0, m1, n0, n1 int, acc []float32, ld int) {}
-	for _, d := range [][3]int{{128, 96, 200}, {512, 10, 128}, {1, 300, 200}, {10, 128, 512}} {
+	for _, d := range [][3]int{{128, 96, 200}, {512, 10, 128}, {1, 300, 200}, {301, 1, 200}, {10, 128, 512}} {
 		m, n, k := d[0], d[1], d[2]
 		p := newPlan(Spec{m, n, k, k, 1, n, 1}, 2, new(Workspace), best(), shared)
 		a, b, c := make([]float32, m*k), make([]float32, k*n), make([]float32, m*n)

@@ -23,8 +23,10 @@ type kernel struct {
 	aw     int        // elements per k of a packed panel of A, at least mr
 	wide   []tileFunc // by number of rows; nr columns
 	narrow []tileFunc // the same for nr/2 columns; may be nil
-	masked bool       // tiles touch only n columns of B and of c
-	exactA bool       // tiles touch only their own rows of A
+	// The same two for rows of A that are contiguous in k and lda bytes apart.
+	wideRows, narrowRows []tileFunc
+	masked               bool // tiles touch only n columns of B and of c
+	exactA               bool // tiles touch only their own rows of A
 
 	kc, mt, nt int // see plan.go
 	blocks     int // wanted per worker
@@ -34,7 +36,7 @@ type kernel struct {
 	trans  packTransFunc
 
 	gemv func(k int, a *float32, lda int, b *float32, ldb int, c *float32, n, add int)
-	dot  func(k int, a, b *float32) float32
+	dots func(k int, x, y *float32, ldy int, out *[4]float32) // four rows of y
 }
 
 // tmpSize is the room for one tile of a kernel without masks.

@@ -8,7 +8,10 @@ import "golang.org/x/sys/cpu"
 func gemv512(k int, a *float32, lda int, b *float32, ldb int, c *float32, n, add int)
 
 //go:noescape
-func dot512(k int, a, b *float32) float32
+func dots512(k int, x, y *float32, ldy int, out *[4]float32)
+
+//go:noescape
+func dots256(k int, x, y *float32, ldy int, out *[4]float32)
 
 //go:noescape
 func packCopy512x32(dst, src *float32, stride, n, k int)
@@ -32,11 +35,12 @@ func machine() []*kernel {
 	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL && x.HasBMI2 {
 		ks = append(ks, &kernel{
 			name: "avx512", mr: 14, nr: 32, aw: 16,
-			wide: tile512x32Table, narrow: tile512x16Table, masked: true, exactA: true,
+			wide: tile512x32Table, narrow: tile512x16Table, wideRows: rows512x32Table, narrowRows: rows512x16Table,
+			masked: true, exactA: true,
 			kc: 384, mt: 12, nt: 16, blocks: 6,
 			copyFn: map[int]packCopyFunc{32: packCopy512x32, 16: packCopy512x16},
 			transW: 16, trans: packTrans512,
-			gemv: gemv512, dot: dot512,
+			gemv: gemv512, dots: dots512,
 		})
 	}
 	if x.HasAVX2 && x.HasFMA {
@@ -45,6 +49,7 @@ func machine() []*kernel {
 			wide: tile256Table, exactA: true,
 			kc: 256, mt: 24, nt: 16, blocks: 6,
 			transW: 8, trans: packTrans256,
+			dots: dots256,
 		})
 	}
 	return ks

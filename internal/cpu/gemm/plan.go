@@ -60,6 +60,7 @@ type Plan struct {
 	solo    bool // too small for more than one worker
 	vec     vecKind
 	inA     bool // the tile reads A in place
+	inRows  bool // the same, with rows contiguous in k
 	inB     bool // the tile reads B in place
 
 	kc, kChunk, mChunk, nChunk int
@@ -131,6 +132,9 @@ func (p *Plan) planTiles(lim limits) {
 	p.mChunk = min(s.M, max(k.mr, lim.pack/p.kChunk/k.mr*k.mr))
 
 	p.inA = k.exactA && s.ARow == 1 && s.N <= lim.inPlaceCols
+	if !p.inA && k.wideRows != nil && s.ACol == 1 && s.N <= lim.inPlaceCols && !aliases(s.ARow) {
+		p.inA, p.inRows = true, true
+	}
 	p.inB = s.BCol == 1 && s.M <= lim.inPlaceRows
 
 	pm, pn := max(1, ceilDiv(p.mChunk, k.mr)), max(1, ceilDiv(p.nChunk, k.nr))
@@ -165,6 +169,14 @@ func (p *Plan) planTiles(lim limits) {
 	if !k.masked {
 		p.total += p.active() * tmpSize
 	}
+}
+
+// aliases reports whether rows that many elements apart fall on the same few
+// sets of a first-level cache of 64 sets of 64 bytes, where a tile's rows would
+// push each other out.
+func aliases(stride int) bool {
+	d := stride * 4 % 4096
+	return min(d, 4096-d) < 128
 }
 
 // active is how many workers take part.

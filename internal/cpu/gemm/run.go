@@ -144,14 +144,19 @@ func (p *Plan) block(worker, bi, bj int) {
 			if p.inB && (k.masked || n == k.nr) {
 				bp, ldb = ptr(p.b, (ch.k0+k0)*s.BRow+ch.n0+nj), s.BRow*4
 			}
-			tiles := k.wide
-			if k.narrow != nil && n <= k.nr/2 {
-				tiles = k.narrow
+			tiles, narrow := k.wide, k.narrow
+			if p.inRows {
+				tiles, narrow = k.wideRows, k.narrowRows
+			}
+			if narrow != nil && n <= k.nr/2 {
+				tiles = narrow
 			}
 			for i := i0; i < i1; i++ {
 				mi, m := split(ch.m, pm, i)
 				ap, lda := ptr(buf, p.offA+i*k.aw*p.kChunk+k0*k.aw), k.aw*4
-				if p.inA {
+				if p.inRows {
+					ap, lda = ptr(p.a, (ch.m0+mi)*s.ARow+ch.k0+k0), s.ARow*4
+				} else if p.inA {
 					ap, lda = ptr(p.a, ch.m0+mi+(ch.k0+k0)*s.ACol), s.ACol*4
 				}
 				at := (mi-m0)*ld + nj - n0

@@ -87,6 +87,90 @@ func tile512x13x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, 
 func tile512x14x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
 
 //go:noescape
+func rows512x1x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x2x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x3x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x4x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x5x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x6x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x7x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x8x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x9x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x10x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x11x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x12x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x13x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x14x32(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x1x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x2x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x3x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x4x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x5x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x6x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x7x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x8x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x9x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x10x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x11x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x12x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x13x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
+func rows512x14x16(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
+
+//go:noescape
 func tile256x1(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
 
 //go:noescape
@@ -138,6 +222,42 @@ var tile512x16Table = []tileFunc{
 	tile512x12x16,
 	tile512x13x16,
 	tile512x14x16,
+}
+
+var rows512x32Table = []tileFunc{
+	nil,
+	rows512x1x32,
+	rows512x2x32,
+	rows512x3x32,
+	rows512x4x32,
+	rows512x5x32,
+	rows512x6x32,
+	rows512x7x32,
+	rows512x8x32,
+	rows512x9x32,
+	rows512x10x32,
+	rows512x11x32,
+	rows512x12x32,
+	rows512x13x32,
+	rows512x14x32,
+}
+
+var rows512x16Table = []tileFunc{
+	nil,
+	rows512x1x16,
+	rows512x2x16,
+	rows512x3x16,
+	rows512x4x16,
+	rows512x5x16,
+	rows512x6x16,
+	rows512x7x16,
+	rows512x8x16,
+	rows512x9x16,
+	rows512x10x16,
+	rows512x11x16,
+	rows512x12x16,
+	rows512x13x16,
+	rows512x14x16,
 }
 
 var tile256Table = []tileFunc{

@@ -12,8 +12,10 @@ const (
 	dotKind           // y is contiguous along k: inner products
 )
 
-// vecBlock is the number of outputs in one unit of work.
-const vecBlock = 128
+const (
+	vecBlock = 128           // outputs in one unit of work
+	vecRoom  = vecBlock + 16 // a worker's block and room for one group of four
+)
 
 // vecArgs sees both orientations as out[j] = sum_k x[k] * y[k,j].
 type vecArgs struct {
@@ -37,7 +39,7 @@ func vectorKind(s Spec, k *kernel) vecKind {
 	switch {
 	case v.yj == 1 && k.gemv != nil:
 		return gemvKind
-	case v.yk == 1 && k.dot != nil:
+	case v.yk == 1 && k.dots != nil:
 		return dotKind
 	}
 	return notVector
@@ -49,7 +51,7 @@ func (p *Plan) planVector(lim limits) {
 	if p.vec == dotKind && v.xs != 1 {
 		p.offAcc = roundUp(p.s.K, 16) // a contiguous copy of x
 	}
-	p.total = p.offAcc + p.active()*vecBlock
+	p.total = p.offAcc + p.active()*vecRoom
 }
 
 func (p *Plan) runVector(pool Pool) {
@@ -72,7 +74,7 @@ func (p *Plan) workVector(worker int) {
 	if p.vec == dotKind && xs != 1 {
 		x, xs = p.ws.buf[:p.s.K], 1
 	}
-	out := p.ws.buf[p.offAcc+worker*vecBlock:][:vecBlock]
+	out := p.ws.buf[p.offAcc+worker*vecRoom:][:vecRoom]
 	for {
 		i := int(p.next.Add(1)) - 1
 		if i >= p.items {
@@ -83,14 +85,30 @@ func (p *Plan) workVector(worker int) {
 		if p.vec == gemvKind {
 			p.gemvBlock(out, x, xs, v, j0, n)
 		} else {
-			for j := range n {
-				out[j] = 0
-				if p.s.K > 0 {
-					out[j] = p.k.dot(p.s.K, &x[0], &v.y[(j0+j)*v.yj])
-				}
-			}
+			p.dotBlock(out, x, v, j0, n)
 		}
 		p.putVector(worker, j0, out[:n])
+	}
+}
+
+// dotBlock computes four outputs at a time. The last ones, if fewer, are all
+// the same row four times over, so that every output has the same order of
+// additions.
+func (p *Plan) dotBlock(out, x []float32, v vecArgs, j0, n int) {
+	if p.s.K == 0 {
+		clear(out)
+		return
+	}
+	for j := 0; j < n; j++ {
+		y := &v.y[(j0+j)*v.yj]
+		if j+4 <= n {
+			p.k.dots(p.s.K, &x[0], y, v.yj*4, (*[4]float32)(out[j:]))
+			j += 3
+			continue
+		}
+		four := (*[4]float32)(out[vecBlock:])
+		p.k.dots(p.s.K, &x[0], y, 0, four)
+		out[j] = four[0]
 	}
 }
 

@@ -35,11 +35,13 @@ func header() {
 func main() {
 	header()
 	for mr := 1; mr <= 14; mr++ {
-		tile512(mr, 2)
-		tile512(mr, 1)
+		for nv := 1; nv <= 2; nv++ {
+			tile512(mr, nv, false)
+			tile512(mr, nv, true)
+		}
 	}
 	gemv512()
-	dot512()
+	dots("dots512", true)
 	packCopy512(2)
 	packCopy512(1)
 	packTrans("packTrans512", 4)
@@ -49,6 +51,7 @@ func main() {
 	for mr := 1; mr <= 6; mr++ {
 		tile256(mr)
 	}
+	dots("dots256", false)
 	packTrans("packTrans256", 2)
 	save("kernel_avx2_amd64.s")
 
@@ -58,7 +61,8 @@ func main() {
 	}
 	save("kernel_neon_arm64.s")
 
-	table("tiles_amd64.go", []set{{"tile512x%dx32", 14}, {"tile512x%dx16", 14}, {"tile256x%d", 6}})
+	table("tiles_amd64.go", []set{{"tile512x%dx32", 14}, {"tile512x%dx16", 14},
+		{"rows512x%dx32", 14}, {"rows512x%dx16", 14}, {"tile256x%d", 6}})
 	table("tiles_arm64.go", []set{{"tileNEONx%d", 8}})
 }
 
@@ -109,10 +113,14 @@ func args(name string) {
 	p("\tLEAQ (R12)(R12*2), R13")
 }
 
-// tile512 multiplies mr packed rows of A by nv vectors of B. Rows of A are 16
-// floats apart per step of k, whatever mr is.
-func tile512(mr, nv int) {
+// tile512 multiplies mr rows of A by nv vectors of B. In one form the rows'
+// elements for one k are adjacent, lda bytes from one k to the next; in the
+// other, rows, each row is contiguous in k and lda bytes from the next.
+func tile512(mr, nv int, rows bool) {
 	name := fmt.Sprintf("tile512x%dx%d", mr, nv*16)
+	if rows {
+		name = fmt.Sprintf("rows512x%dx%d", mr, nv*16)
+	}
 	args(name)
 	p("\tMOVQ n+56(FP), BX")
 	p("\tMOVL $-1, AX")
@@ -138,6 +146,19 @@ func tile512(mr, nv int) {
 	}
 	aAddr := []string{"(SI)", "(SI)(R12*1)", "(SI)(R12*2)", "(SI)(R13*1)"}
 	bAddr := []string{"(DI)", "(DI)(R8*1)", "(DI)(R8*2)", "(DI)(R10*1)"}
+	// The addressing reaches three rows from one base register.
+	bases := []string{"SI", "R13", "AX", "R11", "R14"}[:(mr+2)/3]
+	if rows {
+		p("\tMOVQ R13, R15")
+		for i := 1; i < len(bases); i++ {
+			p("\tLEAQ (%s)(R15*1), %s", bases[i-1], bases[i])
+		}
+	}
+	advance := func(bytes int) {
+		for _, b := range bases {
+			p("\tADDQ $%d, %s", bytes, b)
+		}
+	}
 	step := func(u int) {
 		p("\tVMOVUPS.Z %s, K1, Z28", bAddr[u])
 		if nv == 2 {
@@ -145,7 +166,11 @@ func tile512(mr, nv int) {
 		}
 		for r := range mr {
 			t := 30 + r%2
-			p("\tVBROADCASTSS %d%s, Z%d", 4*r, aAddr[u], t)
+			if rows {
+				p("\tVBROADCASTSS %d(%s)%s, Z%d", 4*u, bases[r/3], []string{"", "(R12*1)", "(R12*2)"}[r%3], t)
+			} else {
+				p("\tVBROADCASTSS %d%s, Z%d", 4*r, aAddr[u], t)
+			}
 			for v := range nv {
 				p("\tVFMADD231PS Z%d, Z%d, Z%d", 28+v, t, r*nv+v)
 			}
@@ -159,7 +184,11 @@ func tile512(mr, nv int) {
 	for u := range 4 {
 		step(u)
 	}
-	p("\tLEAQ (SI)(R12*4), SI")
+	if rows {
+		advance(16)
+	} else {
+		p("\tLEAQ (SI)(R12*4), SI")
+	}
 	p("\tLEAQ (DI)(R8*4), DI")
 	p("\tDECQ BX")
 	p("\tJNZ loop")
@@ -168,7 +197,11 @@ func tile512(mr, nv int) {
 	p("\tJZ done")
 	p("single:")
 	step(0)
-	p("\tADDQ R12, SI")
+	if rows {
+		advance(4)
+	} else {
+		p("\tADDQ R12, SI")
+	}
 	p("\tADDQ R8, DI")
 	p("\tDECQ CX")
 	p("\tJNZ single")
@@ -234,6 +267,18 @@ func gemv512() {
 	}
 	p("\tTESTQ CX, CX")
 	p("\tJZ done")
+	p("\tCMPQ n+48(FP), $128")
+	p("\tJNE loop")
+	p("full:")
+	p("\tVBROADCASTSS (SI), Z16")
+	for v := range 8 {
+		p("\tVFMADD231PS %d(DI), Z16, Z%d", 64*v, v)
+	}
+	p("\tADDQ R9, SI")
+	p("\tADDQ R8, DI")
+	p("\tDECQ CX")
+	p("\tJNZ full")
+	p("\tJMP done")
 	p("loop:")
 	p("\tVBROADCASTSS (SI), Z16")
 	p("\tKMOVW R11, K1")
@@ -277,54 +322,94 @@ func gemv512() {
 	p("\tRET")
 }
 
-// dot512 is the inner product of two contiguous vectors with four
-// accumulators and a fixed tree at the end.
-func dot512() {
-	p("\n// func dot512(k int, a, b *float32) float32")
-	p("TEXT ·dot512(SB), NOSPLIT, $0-28")
+// dots is four inner products of one vector x with rows of y, ldy bytes apart.
+// Each has two accumulators of a whole vector and a fixed tree at the end.
+func dots(name string, wide bool) {
+	w, reg := 16, "Z"
+	if !wide {
+		w, reg = 8, "Y"
+	}
+	p("\n// func %s(k int, x, y *float32, ldy int, out *[4]float32)", name)
+	p("TEXT ·%s(SB), NOSPLIT, $0-40", name)
 	p("\tMOVQ k+0(FP), CX")
-	p("\tMOVQ a+8(FP), SI")
-	p("\tMOVQ b+16(FP), DI")
-	for v := range 4 {
-		p("\tVPXORD Z%d, Z%d, Z%d", v, v, v)
+	p("\tMOVQ x+8(FP), SI")
+	p("\tMOVQ y+16(FP), DI")
+	p("\tMOVQ ldy+24(FP), R8")
+	p("\tMOVQ out+32(FP), DX")
+	p("\tLEAQ (R8)(R8*2), R10")
+	addr := []string{"(DI)", "(DI)(R8*1)", "(DI)(R8*2)", "(DI)(R10*1)"}
+	for i := range 8 {
+		p("\tVXORPS X%[1]d, X%[1]d, X%[1]d", i)
 	}
 	p("\tMOVQ CX, BX")
-	p("\tSHRQ $6, BX")
+	p("\tSHRQ $%d, BX", map[int]int{16: 5, 8: 4}[w])
 	p("\tJZ rest")
 	p("loop:")
-	for v := range 4 {
-		p("\tVMOVUPS %d(SI), Z%d", 64*v, 4+v)
-		p("\tVFMADD231PS %d(DI), Z%d, Z%d", 64*v, 4+v, v)
+	for v := range 2 {
+		p("\tVMOVUPS %d(SI), %s%d", 4*w*v, reg, 8+v)
 	}
-	p("\tADDQ $256, SI")
-	p("\tADDQ $256, DI")
+	for r := range 4 {
+		for v := range 2 {
+			p("\tVFMADD231PS %d%s, %s%d, %s%d", 4*w*v, addr[r], reg, 8+v, reg, 2*r+v)
+		}
+	}
+	p("\tADDQ $%d, SI", 8*w)
+	p("\tADDQ $%d, DI", 8*w)
 	p("\tDECQ BX")
 	p("\tJNZ loop")
 	p("rest:")
-	p("\tANDQ $63, CX")
-	p("\tMOVQ $-1, AX")
-	p("\tBZHIQ CX, AX, AX")
-	for v := range 4 {
+	p("\tANDQ $%d, CX", 2*w-1)
+	if wide {
+		p("\tMOVL $-1, AX")
+		p("\tBZHIL CX, AX, AX")
 		p("\tKMOVW AX, K1")
-		p("\tVMOVUPS.Z %d(SI), K1, Z4", 64*v)
-		p("\tVMOVUPS.Z %d(DI), K1, Z5", 64*v)
-		p("\tVFMADD231PS Z5, Z4, Z%d", v)
-		p("\tSHRQ $16, AX")
+		p("\tSHRL $16, AX")
+		p("\tKMOVW AX, K2")
+	} else {
+		p("\tLEAQ dotMask<>+64(SB), AX")
+		p("\tSHLQ $2, CX")
+		p("\tSUBQ CX, AX")
+		p("\tVMOVUPS (AX), Y12")
+		p("\tVMOVUPS 32(AX), Y13")
 	}
-	p("\tVADDPS Z2, Z0, Z0")
-	p("\tVADDPS Z3, Z1, Z1")
-	p("\tVADDPS Z1, Z0, Z0")
-	p("\tVEXTRACTF32X8 $1, Z0, Y1")
-	p("\tVADDPS Y1, Y0, Y0")
-	p("\tVEXTRACTF128 $1, Y0, X1")
-	p("\tVADDPS X1, X0, X0")
-	p("\tVMOVHLPS X0, X0, X1")
-	p("\tVADDPS X1, X0, X0")
-	p("\tVMOVSHDUP X0, X1")
-	p("\tVADDSS X1, X0, X0")
-	p("\tVMOVSS X0, ret+24(FP)")
+	masked := func(v int, addr string, dst int) {
+		if wide {
+			p("\tVMOVUPS.Z %d%s, K%d, Z%d", 4*w*v, addr, v+1, dst)
+		} else {
+			p("\tVMASKMOVPS %d%s, Y%d, Y%d", 4*w*v, addr, 12+v, dst)
+		}
+	}
+	for v := range 2 {
+		masked(v, "(SI)", 8+v)
+		for r := range 4 {
+			masked(v, addr[r], 10)
+			p("\tVFMADD231PS %s10, %s%d, %s%d", reg, reg, 8+v, reg, 2*r+v)
+		}
+	}
+	for r := range 4 {
+		a, b := 2*r, 2*r+1
+		p("\tVADDPS %[1]s%[3]d, %[1]s%[2]d, %[1]s%[2]d", reg, a, b)
+		if wide {
+			p("\tVEXTRACTF32X8 $1, Z%d, Y%d", a, b)
+			p("\tVADDPS Y%d, Y%d, Y%d", b, a, a)
+		}
+		p("\tVEXTRACTF128 $1, Y%d, X%d", a, b)
+		p("\tVADDPS X%d, X%d, X%d", b, a, a)
+		p("\tVMOVHLPS X%d, X%d, X%d", a, a, b)
+		p("\tVADDPS X%d, X%d, X%d", b, a, a)
+		p("\tVMOVSHDUP X%d, X%d", a, b)
+		p("\tVADDSS X%d, X%d, X%d", b, a, a)
+		p("\tVMOVSS X%d, %d(DX)", a, 4*r)
+	}
 	p("\tVZEROUPPER")
 	p("\tRET")
+	if !wide {
+		p("\n// Sixteen lanes on, sixteen lanes off.")
+		for i := range 16 {
+			p("DATA dotMask<>+%d(SB)/8, $%d", 8*i, -(1 - i/8))
+		}
+		p("GLOBL dotMask<>(SB), RODATA|NOPTR, $128")
+	}
 }
 
 // packCopy512 copies k rows of n contiguous floats into a panel of nv vectors.
