@@ -1,0 +1,86 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/weft-ml/weft/data"
+	"github.com/weft-ml/weft/tensor"
+)
+
+// Preprocessing says how bytes become what a network was trained on:
+// x = (byte*Scale - Mean[c]) / Std[c], in NCHW order. It travels inside every
+// checkpoint, so that a model cannot be given input of the wrong scale.
+type Preprocessing struct {
+	Channels int       `json:"channels"`
+	Height   int       `json:"height"`
+	Width    int       `json:"width"`
+	Scale    float64   `json:"scale"`
+	Mean     []float32 `json:"mean"`
+	Std      []float32 `json:"std"`
+}
+
+// PreprocessingOf is what d's images need.
+func PreprocessingOf(d *data.Dataset) Preprocessing {
+	return Preprocessing{Channels: d.C, Height: d.H, Width: d.W, Scale: 1.0 / 255, Mean: d.Mean, Std: d.Std}
+}
+
+func (p *Preprocessing) check() error {
+	if p.Channels < 1 || p.Height < 1 || p.Width < 1 || len(p.Mean) != p.Channels || len(p.Std) != p.Channels || !(p.Scale > 0) {
+		return fmt.Errorf("preprocessing: input %dx%dx%d, scale %v, %d means, %d deviations", p.Channels, p.Height, p.Width, p.Scale, len(p.Mean), len(p.Std))
+	}
+	for _, s := range p.Std {
+		if !(s > 0) || math.IsInf(float64(s), 0) {
+			return fmt.Errorf("preprocessing: deviation %v, want a positive number", s)
+		}
+	}
+	return nil
+}
+
+// Normalize maps x [n, c, h, w], bytes as Float32, to the network's input.
+func (p *Preprocessing) Normalize(x *tensor.Tensor) *tensor.Tensor {
+	if p.Channels == 1 {
+		m, s := float64(p.Mean[0]), float64(p.Std[0])
+		return x.MulScalar(p.Scale / s).AddScalar(-m / s)
+	}
+	mul, add := make([]float32, p.Channels), make([]float32, p.Channels)
+	for c := range mul {
+		mul[c] = float32(p.Scale / float64(p.Std[c]))
+		add[c] = -p.Mean[c] / p.Std[c]
+	}
+	return x.Mul(tensor.New(mul, p.Channels, 1, 1)).Add(tensor.New(add, p.Channels, 1, 1))
+}
+
+// resident is a data set in device memory, as the bytes it has in memory.
+type resident struct {
+	images, labels *tensor.Tensor // Uint8 [n, c*h*w] and [n]
+	n              int
+	prep           Preprocessing
+}
+
+func newResident(d *data.Dataset, prep Preprocessing) *resident {
+	return &resident{
+		images: tensor.FromBytes(d.Images, d.N, d.ImageSize()),
+		labels: tensor.FromBytes(d.Labels, d.N),
+		n:      d.N,
+		prep:   prep,
+	}
+}
+
+// batch gathers the images and labels of index [b]: the network's input
+// [b, c, h, w] and Int32 labels [b].
+func (r *resident) batch(t *tensor.Trace, index *tensor.Tensor, a Augment) (x, labels *tensor.Tensor) {
+	p := &r.prep
+	if a.none() {
+		x = r.images.IndexSelect(0, index).To(tensor.Float32).Reshape(-1, p.Channels, p.Height, p.Width)
+	} else {
+		x = a.gather(t, r.images.Reshape(-1), index, p.Channels, p.Height, p.Width)
+	}
+	return p.Normalize(x), r.labels.IndexSelect(0, index).To(tensor.Int32)
+}
+
+// free returns the device memory.
+func (r *resident) free() {
+	r.images.Free()
+	r.labels.Free()
+}

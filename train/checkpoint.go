@@ -1,0 +1,263 @@
+// A checkpoint is one safetensors file, so that other tools can read the
+// weights, and is replaced as a whole, so that a crash or a full disk costs at
+// most the steps since the last one. Everything that is not a tensor is in the
+// file's metadata as JSON, one key for each kind of thing.
+
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/weft-ml/weft/format/safetensors"
+	"github.com/weft-ml/weft/internal/atomicfile"
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
+)
+
+// FormatVersion is of the metadata. Files of a later version are refused,
+// since what is unknown in them may matter.
+const FormatVersion = 1
+
+// Tensors of a checkpoint beside the model's own, which have plain names.
+const (
+	optimizerPrefix = "optimizer."
+	averagePrefix   = "ema."
+)
+
+// ErrCheckpoint is in the error of a file that is no checkpoint of ours, or
+// does not fit the model.
+var ErrCheckpoint = errors.New("checkpoint does not fit")
+
+// Info is what a checkpoint says besides its tensors.
+type Info struct {
+	// Kind is "checkpoint" for a file from which training can go on and
+	// "model" for one that holds only the weights to use.
+	Kind          string
+	Recipe        string
+	Options       Options
+	Preprocessing Preprocessing
+	Classes       []string
+	Data          DataInfo
+	State         State
+	// Test is the result on the test set, of a finished run's model.
+	Test *Score
+}
+
+func (i *Info) metadata() (map[string]string, error) {
+	m := map[string]string{"format": "pt", "weft.version": strconv.Itoa(FormatVersion), "weft.kind": i.Kind, "weft.recipe": i.Recipe}
+	for k, v := range i.parts() {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return nil, fmt.Errorf("checkpoint metadata %s: %w", k, err)
+		}
+		m[k] = string(b)
+	}
+	return m, nil
+}
+
+func (i *Info) parts() map[string]any {
+	return map[string]any{
+		"weft.options": &i.Options, "weft.preprocessing": &i.Preprocessing, "weft.classes": &i.Classes,
+		"weft.data": &i.Data, "weft.state": &i.State, "weft.test": &i.Test,
+	}
+}
+
+func parseInfo(path string, m map[string]string) (*Info, error) {
+	v, ok := m["weft.version"]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s has no weft metadata; it is a safetensors file of another program", ErrCheckpoint, path)
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		return nil, fmt.Errorf("%w: %s says format version %q", ErrCheckpoint, path, v)
+	}
+	if n > FormatVersion {
+		return nil, fmt.Errorf("%w: %s has format version %d, this program reads up to %d; use a newer weft", ErrCheckpoint, path, n, FormatVersion)
+	}
+	i := &Info{Kind: m["weft.kind"], Recipe: m["weft.recipe"]}
+	if i.Kind != "checkpoint" && i.Kind != "model" {
+		return nil, fmt.Errorf("%w: %s is of unknown kind %q", ErrCheckpoint, path, i.Kind)
+	}
+	for k, dst := range i.parts() {
+		text, ok := m[k]
+		if !ok {
+			return nil, fmt.Errorf("%w: %s lacks the metadata %s", ErrCheckpoint, path, k)
+		}
+		if err := json.Unmarshal([]byte(text), dst); err != nil {
+			return nil, fmt.Errorf("%w: %s: metadata %s: %v", ErrCheckpoint, path, k, err)
+		}
+	}
+	if err := i.Preprocessing.check(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %v", ErrCheckpoint, path, err)
+	}
+	if len(i.Classes) == 0 {
+		return nil, fmt.Errorf("%w: %s names no classes", ErrCheckpoint, path)
+	}
+	return i, nil
+}
+
+// writeFile is replaced by tests that need a write to fail.
+var writeFile = func(path string, write func(io.Writer) error) error {
+	return atomicfile.Write(path, 0, write)
+}
+
+// save writes variables and info to path as one step.
+func save(path string, info *Info, vars []nn.Param) error {
+	meta, err := info.metadata()
+	if err != nil {
+		return err
+	}
+	ts := make([]safetensors.Tensor, len(vars))
+	for i, v := range vars {
+		switch v.Value.DType() {
+		case tensor.Float32:
+			x, err := v.Value.Read()
+			if err != nil {
+				return err
+			}
+			ts[i] = safetensors.Float32(v.Name, v.Value.Shape(), x)
+		case tensor.Int32:
+			x, err := v.Value.ReadInts()
+			if err != nil {
+				return err
+			}
+			ts[i] = safetensors.Int32(v.Name, v.Value.Shape(), x)
+		default:
+			return fmt.Errorf("variable %q has type %v, which checkpoints do not hold", v.Name, v.Value.DType())
+		}
+	}
+	return writeFile(path, func(w io.Writer) error { return safetensors.Write(w, ts, meta) })
+}
+
+// prefixed returns vars with names that begin with prefix.
+func prefixed(prefix string, vars []nn.Param) []nn.Param {
+	out := make([]nn.Param, len(vars))
+	for i, v := range vars {
+		v.Name = prefix + v.Name
+		out[i] = v
+	}
+	return out
+}
+
+// load fills vars from f. Nothing is changed unless all of them fit; ignore
+// says which other tensors of the file are none of the caller's business.
+func load(path string, f *safetensors.File, vars []nn.Param, ignore func(name string) bool) error {
+	var missing, wrong, unexpected []string
+	known := map[string]bool{}
+	for _, v := range vars {
+		known[v.Name] = true
+		info, ok := f.Info(v.Name)
+		if !ok {
+			missing = append(missing, v.Name)
+			continue
+		}
+		want := safetensors.F32
+		if v.Value.DType() == tensor.Int32 {
+			want = safetensors.I32
+		}
+		if info.DType != want || !slices.Equal(info.Shape, v.Value.Shape()) {
+			wrong = append(wrong, fmt.Sprintf("%s is %s%v, want %s%v", v.Name, info.DType, info.Shape, want, v.Value.Shape()))
+		}
+	}
+	for _, name := range f.Names() {
+		if !known[name] && (ignore == nil || !ignore(name)) {
+			unexpected = append(unexpected, name)
+		}
+	}
+	if len(missing)+len(wrong)+len(unexpected) > 0 {
+		slices.Sort(unexpected)
+		var b strings.Builder
+		for _, p := range []struct {
+			what  string
+			names []string
+		}{{"missing", missing}, {"of another shape or type", wrong}, {"unexpected", unexpected}} {
+			if len(p.names) > 0 {
+				fmt.Fprintf(&b, "; %s: %s", p.what, strings.Join(p.names, ", "))
+			}
+		}
+		return fmt.Errorf("%w: %s%s", ErrCheckpoint, path, b.String())
+	}
+	floats, ints := make([][]float32, len(vars)), make([][]int32, len(vars))
+	var err error
+	for i, v := range vars {
+		if v.Value.DType() == tensor.Int32 {
+			ints[i], _, err = f.ReadI32(v.Name)
+		} else {
+			floats[i], _, err = f.ReadF32(v.Name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for i, v := range vars {
+		if ints[i] != nil || v.Value.DType() == tensor.Int32 {
+			err = v.Value.SetInts(ints[i])
+		} else {
+			err = v.Value.Set(floats[i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadInfo returns what the checkpoint at path says besides its tensors.
+func ReadInfo(path string) (*Info, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return parseInfo(path, f.Metadata)
+}
+
+// LoadModel builds the model that the file at path belongs to and fills it
+// with the weights to use: averaged ones where the file holds such.
+func LoadModel(path string) (nn.Module, *Info, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	info, err := parseInfo(path, f.Metadata)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := Find(info.Recipe)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	m, err := r.Build(specOf(info.Preprocessing, len(info.Classes), info.Options))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	vars, prefix := nn.Params(m), ""
+	if slices.ContainsFunc(f.Names(), func(n string) bool { return strings.HasPrefix(n, averagePrefix) }) {
+		prefix = averagePrefix
+	}
+	plain := map[string]bool{}
+	for _, v := range vars {
+		plain[v.Name] = prefix != ""
+	}
+	err = load(path, f, prefixed(prefix, vars), func(name string) bool {
+		return plain[name] || strings.HasPrefix(name, optimizerPrefix)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, info, nil
+}
+
+func specOf(p Preprocessing, classes int, o Options) Spec {
+	return Spec{
+		Channels: p.Channels, Height: p.Height, Width: p.Width, Classes: classes,
+		Options: o, Seed: derive(o.Seed, purposeInit, 0),
+	}
+}

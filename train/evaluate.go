@@ -1,0 +1,143 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/weft-ml/weft/data"
+	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
+)
+
+// Score is the result of an evaluation.
+type Score struct {
+	Loss     float64 `json:"loss"` // mean cross-entropy
+	Accuracy float64 `json:"accuracy"`
+	N        int     `json:"n"`
+	// Confusion counts images: Confusion[i][j] of class i were taken for j.
+	Confusion [][]int `json:"confusion"`
+}
+
+// evaluator runs a model over a whole data set: every image exactly once. The
+// last batch is filled up with repeats of the last image, whose weight is 0,
+// so that one program serves all batches. The confusion matrix grows on the
+// device, so that nothing is read back but two sums a batch.
+type evaluator struct {
+	data      *resident
+	prog      *tensor.Program
+	confusion *tensor.Tensor
+	batch     int
+	classes   int
+	at        int // slot
+}
+
+// evalBatch balances the work of a step against the memory of activations.
+const evalBatch = 500
+
+func newEvaluator(dev *device.Device, m nn.Module, d *data.Dataset, prep Preprocessing) (*evaluator, error) {
+	if dev == nil {
+		dev = device.CPU()
+	}
+	if d.N == 0 {
+		return nil, fmt.Errorf("data set %s is empty", d.Name)
+	}
+	k := len(d.Classes)
+	e := &evaluator{data: newResident(d, prep), batch: min(evalBatch, d.N), classes: k}
+	e.confusion = tensor.NewVariable("confusion", make([]float32, k*k), k, k)
+	var err error
+	e.prog, err = tensor.Compile(dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
+		pos := tensor.Arange(e.batch).Add(t.Int("at"))
+		last := tensor.FromInts([]int32{int32(d.N - 1)})
+		weight := pos.Le(last).To(tensor.Float32)
+		x, labels := e.data.batch(t, pos.Minimum(last), Augment{})
+		logits := m.Forward(x)
+		if logits.Dims() != 2 || logits.Dim(1) < k {
+			panic(fmt.Sprintf("the model returns %v for %d classes", logits.Shape(), k))
+		}
+		pred := logits.Argmax(1)
+		truth := labels.OneHot(k).To(tensor.Float32).Mul(weight.Unsqueeze(1))
+		t.Assign(e.confusion, e.confusion.Add(truth.Transpose(0, 1).MatMul(pred.OneHot(k).To(tensor.Float32))))
+		loss := nn.CrossEntropy(logits, labels, nn.ClassOptions{Reduction: nn.None}).Mul(weight).Sum()
+		return []*tensor.Tensor{loss}
+	})
+	if err != nil {
+		e.data.free()
+		return nil, fmt.Errorf("compiling the evaluation: %w", err)
+	}
+	e.at = e.prog.Slot("at")
+	return e, nil
+}
+
+// run evaluates the model as it is now.
+func (e *evaluator) run(ctx context.Context) (*Score, error) {
+	if err := e.confusion.Set(make([]float32, e.classes*e.classes)); err != nil {
+		return nil, err
+	}
+	loss := 0.0
+	collect := func() error {
+		_, err := e.prog.Collect(func(_ int, r []float32) { loss += float64(r[0]) })
+		return err
+	}
+	const chunk = 4
+	flying := 0
+	for at := 0; at < e.data.n; {
+		n := min(chunk, (e.data.n-at+e.batch-1)/e.batch)
+		first := at
+		err := e.prog.Submit(n, func(step int, s tensor.Scalars) { s.SetInt(e.at, int32(first+step*e.batch)) })
+		if err != nil {
+			return nil, err
+		}
+		at += n * e.batch
+		if flying++; flying == 2 {
+			if err := collect(); err != nil {
+				return nil, err
+			}
+			flying--
+		}
+		if err := context.Cause(ctx); err != nil {
+			for ; flying > 0; flying-- {
+				collect()
+			}
+			return nil, err
+		}
+	}
+	for ; flying > 0; flying-- {
+		if err := collect(); err != nil {
+			return nil, err
+		}
+	}
+	counts, err := e.confusion.Read()
+	if err != nil {
+		return nil, err
+	}
+	s := &Score{N: e.data.n, Loss: loss / float64(e.data.n), Confusion: make([][]int, e.classes)}
+	right := 0
+	for i := range s.Confusion {
+		s.Confusion[i] = make([]int, e.classes)
+		for j := range s.Confusion[i] {
+			s.Confusion[i][j] = int(counts[i*e.classes+j])
+		}
+		right += s.Confusion[i][i]
+	}
+	s.Accuracy = float64(right) / float64(e.data.n)
+	return s, nil
+}
+
+func (e *evaluator) close() {
+	if e != nil {
+		e.prog.Close()
+		e.confusion.Free()
+		e.data.free()
+	}
+}
+
+// Evaluate runs model over every image of d once.
+func Evaluate(ctx context.Context, dev *device.Device, m nn.Module, d *data.Dataset, prep Preprocessing) (*Score, error) {
+	e, err := newEvaluator(dev, m, d, prep)
+	if err != nil {
+		return nil, err
+	}
+	defer e.close()
+	return e.run(ctx)
+}

@@ -1,0 +1,114 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Options are the numbers of a training run that decide its result: with the
+// same options, data and device two runs end in the same weights. They are
+// stored in every checkpoint. A recipe fills them in; flags replace single
+// ones.
+type Options struct {
+	Epochs int `json:"epochs"`
+	Batch  int `json:"batch"` // images of one forward pass
+	// Accumulate is the number of batches whose gradients are averaged for one
+	// update; 0 is 1.
+	Accumulate int `json:"accumulate"`
+
+	Optimizer string  `json:"optimizer"` // one of Optimizers
+	LR        float64 `json:"lr"`
+	// MinLR is where the schedule ends.
+	MinLR    float64 `json:"min_lr"`
+	Schedule string  `json:"schedule"` // one of Schedules
+	// Warmup is the share of all updates during which the rate rises from 0.
+	Warmup      float64 `json:"warmup"`
+	Momentum    float64 `json:"momentum"`
+	WeightDecay float64 `json:"weight_decay"`
+	// Clip bounds the norm of all gradients together; 0 is no bound.
+	Clip float64 `json:"clip"`
+
+	LabelSmoothing float64 `json:"label_smoothing"`
+	Dropout        float64 `json:"dropout"`
+	// EMA is the decay per update of the averaged weights that are evaluated
+	// and saved instead of the trained ones; 0 is no averaging.
+	EMA     float64 `json:"ema"`
+	Augment Augment `json:"augment"`
+
+	Seed uint64 `json:"seed"`
+	// ValFraction is the share of the training set held out for validation.
+	ValFraction float64 `json:"val_fraction"`
+	// Patience is how many epochs may pass without a better validation
+	// accuracy before training stops; 0 trains all epochs.
+	Patience int `json:"patience"`
+	// KeepLast tests and saves the weights of the last epoch, not those of the
+	// epoch with the best validation accuracy.
+	KeepLast bool `json:"keep_last"`
+}
+
+// Optimizers and Schedules are the names that Options accept.
+var (
+	Optimizers = []string{"sgd", "adam", "adamw", "muon"}
+	Schedules  = []string{"constant", "cosine", "linear"}
+)
+
+// Check reports options that make no sense, all at once.
+func (o *Options) Check() error {
+	var errs []error
+	bad := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	rate := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
+	share := func(v float64) bool { return v >= 0 && v < 1 }
+	bad(o.Epochs < 1, "epochs: %d, want at least 1", o.Epochs)
+	bad(o.Batch < 1, "batch: %d, want at least 1", o.Batch)
+	bad(o.Accumulate < 0, "accumulate: %d, want at least 1", o.Accumulate)
+	bad(!slices.Contains(Optimizers, o.Optimizer), "optimizer: %q is none of %s", o.Optimizer, strings.Join(Optimizers, ", "))
+	bad(!slices.Contains(Schedules, o.Schedule), "schedule: %q is none of %s", o.Schedule, strings.Join(Schedules, ", "))
+	bad(!rate(o.LR) || o.LR == 0, "lr: %v, want a positive number", o.LR)
+	bad(!rate(o.MinLR), "min-lr: %v, want 0 or more", o.MinLR)
+	bad(!share(o.Warmup), "warmup: %v, want a share from 0 to 1", o.Warmup)
+	bad(!share(o.Momentum), "momentum: %v, want 0 or more and less than 1", o.Momentum)
+	bad(!rate(o.WeightDecay), "weight-decay: %v, want 0 or more", o.WeightDecay)
+	bad(!rate(o.Clip), "clip: %v, want 0 or more", o.Clip)
+	bad(!share(o.LabelSmoothing), "label-smoothing: %v, want 0 or more and less than 1", o.LabelSmoothing)
+	bad(!share(o.Dropout), "dropout: %v, want 0 or more and less than 1", o.Dropout)
+	bad(!share(o.EMA), "ema: %v, want 0 or more and less than 1", o.EMA)
+	bad(!share(o.ValFraction), "val-fraction: %v, want 0 or more and less than 1", o.ValFraction)
+	bad(o.Patience < 0, "patience: %d, want 0 or more", o.Patience)
+	bad(o.Patience > 0 && o.ValFraction == 0, "patience: %d needs a validation split; set val-fraction", o.Patience)
+	errs = append(errs, o.Augment.check())
+	return errors.Join(errs...)
+}
+
+// micro is the number of batches of one update.
+func (o *Options) micro() int { return max(1, o.Accumulate) }
+
+// steps is the number of updates in an epoch over n images. What remains after
+// whole updates is left out of this epoch; the next one's order differs, so
+// that no image is left out for good.
+func (o *Options) steps(n int) int { return n / (o.Batch * o.micro()) }
+
+// differs names the options in which o and p are not the same, for the error
+// of a resumed run.
+func (o *Options) differs(p *Options) []string {
+	var a, b map[string]any
+	x, _ := json.Marshal(o)
+	y, _ := json.Marshal(p)
+	json.Unmarshal(x, &a)
+	json.Unmarshal(y, &b)
+	var names []string
+	for k, v := range a {
+		if fmt.Sprint(v) != fmt.Sprint(b[k]) {
+			names = append(names, k)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,55 @@
+// Package recipes holds the networks that weft train knows, each with the
+// numbers that train it well. Importing it registers them.
+//
+// What each reaches, and what was tried on the way, is in docs/recipes.md.
+package recipes
+
+import (
+	"fmt"
+
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/train"
+)
+
+// MNISTMLP is the 784-128-ReLU-10 network for images of 28x28.
+var MNISTMLP = train.Recipe{
+	Name: "mnist-mlp",
+	Doc:  "784-128-ReLU-10 perceptron for MNIST, Fashion-MNIST or synthetic digits",
+	Options: train.Options{
+		Epochs: 40, Batch: 128,
+		Optimizer: "sgd", LR: 0.1, MinLR: 0.0005, Schedule: "cosine", Momentum: 0.9, WeightDecay: 1e-4,
+		Seed: 1, ValFraction: 0.1,
+	},
+	Presets: map[string]train.Options{
+		"seed": {
+			Epochs: 15, Batch: 32,
+			Optimizer: "sgd", LR: 0.05, MinLR: 0.001, Schedule: "cosine",
+			Seed: 1,
+		},
+	},
+	Build: mlp(128),
+}
+
+func init() { train.Register(MNISTMLP) }
+
+// mlp builds a perceptron with hidden layers of the given sizes, ReLU and, in
+// training, dropout behind each.
+func mlp(hidden ...int) func(train.Spec) (nn.Module, error) {
+	return func(s train.Spec) (nn.Module, error) {
+		in := s.Channels * s.Height * s.Width
+		if in == 0 || s.Classes < 2 {
+			return nil, fmt.Errorf("input of %d values and %d classes", in, s.Classes)
+		}
+		rng := nn.NewRNG(s.Seed)
+		opt := nn.LinearOptions{Init: nn.HeUniform}
+		net := nn.Sequential{nn.Flatten{}}
+		for _, n := range hidden {
+			net = append(net, nn.NewLinear(rng, in, n, opt), nn.ReLU{})
+			if s.Options.Dropout > 0 {
+				net = append(net, nn.Dropout{P: s.Options.Dropout})
+			}
+			in = n
+		}
+		return append(net, nn.NewLinear(rng, in, s.Classes, opt)), nil
+	}
+}

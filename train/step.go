@@ -1,0 +1,155 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
+)
+
+// stepper is the compiled training step: gather, augmentation, forward, loss,
+// gradient, clipping, update and metrics in one program. With accumulation
+// there is a second one for the batches that only add to the gradient sums.
+type stepper struct {
+	dev   *device.Device
+	opts  *Options
+	model nn.Module
+	// average holds the averaged weights, built like model; nil without EMA.
+	average nn.Module
+	optim   *optimizer
+	data    *resident
+	order   *tensor.Tensor // Int32 [n], the epoch's order
+	sums    []*tensor.Tensor
+
+	update, add *tensor.Program // add is nil without accumulation
+	slots       [2]slots
+}
+
+// slots are the numbers of a program's per-step scalars.
+type slots struct{ at, seed, step, lr int }
+
+func slotsOf(p *tensor.Program) slots {
+	return slots{p.Slot("at"), p.Slot("seed"), p.Slot("step"), p.Slot("lr")}
+}
+
+// compile traces and compiles the programs.
+func (s *stepper) compile() error {
+	params := nn.Values(nn.Trainable(s.model))
+	if s.opts.micro() > 1 {
+		for _, p := range nn.Trainable(s.model) {
+			s.sums = append(s.sums, tensor.NewVariable("sum."+p.Name, make([]float32, p.Value.Len()), p.Value.Shape()...))
+		}
+	}
+	build := func(last bool) (*tensor.Program, error) {
+		return tensor.Compile(s.dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
+			t.SetTraining(true)
+			index := s.order.IndexSelect(0, tensor.Arange(s.opts.Batch).Add(t.Int("at")))
+			x, labels := s.data.batch(t, index, s.opts.Augment)
+			logits := s.model.Forward(x)
+			loss := nn.CrossEntropy(logits, labels, nn.ClassOptions{Smoothing: s.opts.LabelSmoothing})
+			accuracy := nn.Accuracy(logits, labels)
+			grads := tensor.Grad(loss, params...)
+			for i, sum := range s.sums {
+				total := sum.Add(grads[i])
+				if !last {
+					t.Assign(sum, total)
+					continue
+				}
+				grads[i] = total.DivScalar(float64(s.opts.micro()))
+				t.Assign(sum, tensor.Zeros(sum.Shape()...))
+			}
+			if last {
+				if s.opts.Clip > 0 {
+					grads = clipNorm(grads, s.opts.Clip)
+				}
+				s.optim.step(t, t.Scalar("lr"), grads)
+				s.averageInto(t)
+			}
+			return []*tensor.Tensor{loss, accuracy}
+		})
+	}
+	var err error
+	if s.update, err = build(true); err != nil {
+		return fmt.Errorf("compiling the training step: %w", err)
+	}
+	s.slots[1] = slotsOf(s.update)
+	if len(s.sums) > 0 {
+		if s.add, err = build(false); err != nil {
+			return fmt.Errorf("compiling the training step: %w", err)
+		}
+		s.slots[0] = slotsOf(s.add)
+	}
+	return nil
+}
+
+// averageInto moves the averaged weights towards the weights with which the
+// step began. The decay grows from 1/10 to its bound, so that the random
+// initial weights are soon forgotten:
+// min(decay, (1 + step) / (10 + step)).
+func (s *stepper) averageInto(t *tensor.Trace) {
+	if s.average == nil {
+		return
+	}
+	step := t.Int("step").To(tensor.Float32)
+	decay := step.AddScalar(1).Div(step.AddScalar(10)).Minimum(tensor.Scalar(s.opts.EMA))
+	from := nn.Params(s.model)
+	for i, v := range nn.Params(s.average) {
+		if v.Value.DType() != tensor.Float32 {
+			t.Assign(v.Value, from[i].Value)
+			continue
+		}
+		x := from[i].Value
+		t.Assign(v.Value, x.Add(decay.Mul(v.Value.Sub(x))))
+	}
+}
+
+// clipNorm scales gradients together so that their norm is at most bound
+// (Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural
+// networks", 2012).
+func clipNorm(grads []*tensor.Tensor, bound float64) []*tensor.Tensor {
+	sum := tensor.Scalar(0)
+	for _, g := range grads {
+		sum = sum.Add(g.Square().Sum())
+	}
+	scale := tensor.Scalar(bound).Div(sum.Sqrt().AddScalar(1e-6)).Minimum(tensor.Scalar(1))
+	out := make([]*tensor.Tensor, len(grads))
+	for i, g := range grads {
+		out[i] = g.Mul(scale)
+	}
+	return out
+}
+
+// evaluated is the model whose weights count: the averaged one if there is
+// one.
+func (s *stepper) evaluated() nn.Module {
+	if s.average != nil {
+		return s.average
+	}
+	return s.model
+}
+
+// variables are everything that a checkpoint holds.
+func (s *stepper) variables() []nn.Param {
+	vars := append(nn.Params(s.model), prefixed(optimizerPrefix, s.optim.state)...)
+	if s.average != nil {
+		vars = append(vars, prefixed(averagePrefix, nn.Params(s.average))...)
+	}
+	return vars
+}
+
+func (s *stepper) close() {
+	for _, p := range []*tensor.Program{s.update, s.add} {
+		if p != nil {
+			p.Close()
+		}
+	}
+	for _, v := range s.variables() {
+		v.Value.Free()
+	}
+	for _, v := range s.sums {
+		v.Free()
+	}
+	s.order.Free()
+	s.data.free()
+}

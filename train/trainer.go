@@ -1,0 +1,283 @@
+// Package train runs training: a loop around one compiled step, with
+// validation, metrics, checkpoints and exact resumption.
+//
+// The data set lies on the device as bytes and the step gathers its own batch
+// from there by the epoch's order, so that the host's part of a step is to
+// write a few scalars; many steps go into one submit. What a run has to
+// remember besides its variables are a few counters, because order,
+// augmentation and dropout are functions of the seed and of those counters.
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/weft-ml/weft/data"
+	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/format/safetensors"
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
+)
+
+// ErrDiverged is in the error of a run whose loss is no longer a number.
+var ErrDiverged = errors.New("the loss is not a number any more")
+
+// Config says what to train on what.
+type Config struct {
+	Recipe  *Recipe
+	Options Options
+	Device  *device.Device // nil is the CPU
+	// Train is split into training and validation images as Options say. Test
+	// is looked at once, at the end; nil leaves that out.
+	Train, Test *data.Dataset
+	// Dir is the run folder, which exists; empty keeps no files.
+	Dir string
+	// SaveSteps and SaveEvery are the longest way between two checkpoints, in
+	// updates and in time; 0 is no such limit. Each epoch ends with one.
+	SaveSteps int
+	SaveEvery time.Duration
+	Observer  Observer
+}
+
+// Observer is told how training goes, from the goroutine of Run. Its zero
+// value ignores everything.
+type Observer struct {
+	// Progress is called after each submit, some ten times a second.
+	Progress func(Progress)
+	Epoch    func(Epoch)
+	// Warn is told of what went wrong without ending the run, such as a
+	// checkpoint that could not be written.
+	Warn func(error)
+}
+
+// Progress is where a run stands.
+type Progress struct {
+	Epoch, Epochs  int // under way, from 1
+	Step, Steps    int // updates done, and in all
+	Loss, Accuracy float64
+	LR             float64
+	StepsPerSec    float64
+	Remaining      time.Duration
+}
+
+// Result is what a run ends with.
+type Result struct {
+	State State
+	// StepsPerSec is over the time spent in training steps, compilation,
+	// evaluation and saving left out.
+	StepsPerSec float64
+	Validation  *Score // of the weights that were kept; nil without a split
+	Test        *Score // nil without a test set
+	Model       nn.Module
+	Stopped     bool // early
+}
+
+// Trainer is one run.
+type Trainer struct {
+	cfg   Config
+	info  Info
+	state State
+	step  *stepper
+	val   *evaluator
+	met   *metrics
+
+	perEpoch, total int
+	order           []int32
+	classes         []string
+	trainSet        *data.Dataset
+	valSet          *data.Dataset
+	best            [][]float32 // weights of the best epoch, once known
+
+	loop loop
+}
+
+// New prepares a run from its beginning: it builds the model and compiles the
+// step.
+func New(cfg Config) (*Trainer, error) {
+	t, err := prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if t.met, err = newMetrics(cfg.Dir, 0, 0, t.total); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// Resume prepares the run in cfg.Dir to go on from its last checkpoint; the
+// recipe and the options come from there. It ends in the weights that the
+// uninterrupted run would have had.
+func Resume(cfg Config) (*Trainer, error) {
+	path := filepath.Join(cfg.Dir, LastFile)
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot resume: %w", err)
+	}
+	defer f.Close()
+	info, err := parseInfo(path, f.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	if info.Kind != "checkpoint" {
+		return nil, fmt.Errorf("%w: %s holds weights only; training can not go on from it", ErrCheckpoint, path)
+	}
+	if cfg.Recipe, err = Find(info.Recipe); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	cfg.Options = info.Options
+	t, err := prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if t.info.Data != info.Data {
+		t.Close()
+		return nil, fmt.Errorf("%w: %s was trained on %s (%d images, %.12s), the data given is %s (%d images, %.12s)", ErrCheckpoint, path,
+			info.Data.Name, info.Data.N, info.Data.SHA256, t.info.Data.Name, t.info.Data.N, t.info.Data.SHA256)
+	}
+	if err := load(path, f, t.step.variables(), nil); err != nil {
+		t.Close()
+		return nil, err
+	}
+	t.state = info.State
+	if t.met, err = newMetrics(cfg.Dir, t.state.Epoch, t.state.Step, t.total); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func prepare(cfg Config) (_ *Trainer, err error) {
+	if err := cfg.Options.Check(); err != nil {
+		return nil, err
+	}
+	if cfg.Device == nil {
+		cfg.Device = device.CPU()
+	}
+	if cfg.Train == nil {
+		return nil, errors.New("no training data")
+	}
+	if err := cfg.Train.Check(); err != nil {
+		return nil, err
+	}
+	if cfg.Test != nil {
+		if err := cfg.Test.Check(); err != nil {
+			return nil, err
+		}
+		if cfg.Test.ImageSize() != cfg.Train.ImageSize() || len(cfg.Test.Classes) != len(cfg.Train.Classes) {
+			return nil, fmt.Errorf("test set %s does not fit training set %s", cfg.Test.Name, cfg.Train.Name)
+		}
+	}
+	t := &Trainer{cfg: cfg, classes: cfg.Train.Classes}
+	o := &t.cfg.Options
+	t.info = Info{
+		Kind: "checkpoint", Recipe: cfg.Recipe.Name, Options: *o, Preprocessing: PreprocessingOf(cfg.Train),
+		Classes: cfg.Train.Classes, Data: DataInfoOf(cfg.Train),
+	}
+	t.trainSet = cfg.Train
+	if o.ValFraction > 0 {
+		kept, held := cfg.Train.Split(o.ValFraction, derive(o.Seed, purposeSplit, 0))
+		t.trainSet, t.valSet = cfg.Train.Subset(kept), cfg.Train.Subset(held)
+	}
+	t.perEpoch = o.steps(t.trainSet.N)
+	if t.perEpoch == 0 {
+		return nil, fmt.Errorf("%d training images are fewer than the %d of one update; lower --batch or --accumulate", t.trainSet.N, o.Batch*o.micro())
+	}
+	t.total = t.perEpoch * o.Epochs
+	spec := specOf(t.info.Preprocessing, len(t.classes), *o)
+	s := &stepper{dev: cfg.Device, opts: o}
+	if s.model, err = cfg.Recipe.Build(spec); err != nil {
+		return nil, err
+	}
+	if o.EMA > 0 {
+		if s.average, err = cfg.Recipe.Build(spec); err != nil {
+			return nil, err
+		}
+	}
+	if s.optim, err = newOptimizer(o, nn.Trainable(s.model)); err != nil {
+		return nil, err
+	}
+	s.data = newResident(t.trainSet, t.info.Preprocessing)
+	t.order = make([]int32, t.trainSet.N)
+	s.order = tensor.NewIntVariable("order", t.order, len(t.order))
+	t.step = s
+	defer func() {
+		if err != nil {
+			t.Close()
+		}
+	}()
+	if err := s.compile(); err != nil {
+		return nil, err
+	}
+	if t.valSet != nil {
+		if t.val, err = newEvaluator(cfg.Device, s.evaluated(), t.valSet, t.info.Preprocessing); err != nil {
+			return nil, err
+		}
+	}
+	t.loop.init(t)
+	return t, nil
+}
+
+// Close returns the run's device memory. The model keeps its weights.
+func (t *Trainer) Close() {
+	t.val.close()
+	t.step.close()
+}
+
+// Model is the model whose weights are evaluated and saved.
+func (t *Trainer) Model() nn.Module { return t.step.evaluated() }
+
+// Program is the compiled training step, for those who want to look at it.
+func (t *Trainer) Program() *tensor.Program { return t.step.update }
+
+// Info is what a checkpoint written now would say.
+func (t *Trainer) Info() Info {
+	i := t.info
+	i.State = t.state
+	return i
+}
+
+// WriteConfig writes the run's options and whatever else extra holds to
+// config.json in the run folder.
+func (t *Trainer) WriteConfig(extra map[string]any) error {
+	c := map[string]any{
+		"recipe": t.info.Recipe, "options": t.info.Options, "data": t.info.Data, "preprocessing": t.info.Preprocessing,
+		"classes": t.classes, "device": t.cfg.Device.Name(), "parameters": nn.Count(nn.Params(t.step.model)),
+		"steps_per_epoch": t.perEpoch, "left_out_per_epoch": t.trainSet.N - t.perEpoch*t.cfg.Options.Batch*t.cfg.Options.micro(),
+	}
+	for k, v := range extra {
+		c[k] = v
+	}
+	b, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(t.cfg.Dir, ConfigFile), func(w io.Writer) error {
+		_, err := w.Write(append(b, '\n'))
+		return err
+	})
+}
+
+// LeftOut is the number of training images that each epoch leaves out, because
+// they do not fill a batch.
+func (t *Trainer) LeftOut() int {
+	return t.trainSet.N - t.perEpoch*t.cfg.Options.Batch*t.cfg.Options.micro()
+}
+
+// Run trains until the last epoch, until early stopping, or until ctx ends. In
+// the last case it finishes the submits under way, saves a checkpoint, and
+// returns an error that wraps ctx's.
+func (t *Trainer) Run(ctx context.Context) (*Result, error) {
+	res := &Result{}
+	for !t.state.Done {
+		if err := t.epoch(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return t.finish(ctx, res)
+}
