@@ -3,6 +3,7 @@ package tensor_test
 import (
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/weft-ml/weft/device"
@@ -87,19 +88,37 @@ func (s *mlpStep) run(t testing.TB, steps, batch, samples int) (losses []float32
 func TestMLPStepFollowsReference(t *testing.T) {
 	const samples, batch = 64, 8
 	want := newMLPStep(t, device.Reference(), samples, batch).run(t, 12, batch, samples)
-	s := newMLPStep(t, device.CPU(), samples, batch)
-	got := s.run(t, 12, batch, samples)
-	for i := range want {
-		if d := math.Abs(float64(got[i] - want[i])); !(d < 1e-3) {
-			t.Errorf("step %d: loss %v, reference %v", i, got[i], want[i])
-		}
+	for _, dev := range devices(t) {
+		t.Run(dev.Kind(), func(t *testing.T) {
+			s := newMLPStep(t, dev, samples, batch)
+			defer s.prog.Close()
+			got := s.run(t, 12, batch, samples)
+			for i := range want {
+				if d := math.Abs(float64(got[i] - want[i])); !(d < 1e-3) {
+					t.Errorf("step %d: loss %v, reference %v", i, got[i], want[i])
+				}
+			}
+			if n := s.prog.KernelCount(); n > 12 {
+				t.Errorf("%d kernels, at most 12 are wanted\n%s", n, s.prog.Plan())
+			}
+		})
 	}
-	if n := s.prog.KernelCount(); n > 12 {
-		t.Errorf("%d kernels, at most 12 are wanted\n%s", n, s.prog.Plan())
+}
+
+// devices returns the CPU and, where there is one, a GPU; CI has one.
+func devices(t testing.TB) []*device.Device {
+	list := []*device.Device{device.CPU()}
+	gpu, err := device.Open("webgpu")
+	switch {
+	case err == nil:
+		t.Cleanup(func() { gpu.Close() })
+		list = append(list, gpu)
+	case os.Getenv("CI") == "true" || os.Getenv("WEFT_REQUIRE_GPU") == "1":
+		t.Fatal(err)
+	default:
+		t.Logf("not on WebGPU: %v", err)
 	}
-	if testing.Verbose() {
-		t.Log(want, s.prog.Graph(), s.prog.Plan())
-	}
+	return list
 }
 
 func BenchmarkMLPStep(b *testing.B) {

@@ -108,7 +108,7 @@ func openAdapter(index int) (driver, Limits, Features, error) {
 		SubgroupMax:         int(l.subgroupMax),
 	}
 	feat := Features{F16: l.f16 != 0, Subgroups: l.subgroups != 0, Timestamps: l.timestamps != 0}
-	return &native{d: d, maps: make(map[handle]*C.wg_mapping)}, lim, feat, nil
+	return &native{d: d, maps: make(map[handle]*C.wg_mapping), groupLayouts: make(map[string]handle)}, lim, feat, nil
 }
 
 // enables is what stands before a kernel's source: naga wants f16 named, and
@@ -123,8 +123,10 @@ func enables(f Features) string {
 type native struct {
 	d       *C.wg_device
 	layouts []handle // group layouts, then freed on close
-	pipes   []handle // pipeline layouts
-	maps    map[handle]*C.wg_mapping
+
+	groupLayouts map[string]handle // by group number and kinds
+	pipes        []handle          // pipeline layouts
+	maps         map[handle]*C.wg_mapping
 }
 
 func (n *native) made(m C.wg_made) (handle, error) {
@@ -171,6 +173,13 @@ func (n *native) layout(bindings []BindingKind, scalars BindingKind) (handle, [2
 		kinds[1], count = []BindingKind{scalars}, 2
 	}
 	for i := range count {
+		// One layout for equal kinds: a bind group fits every pipeline that was
+		// made with the same layout object.
+		key := fmt.Sprint(i, kinds[i])
+		if h, ok := n.groupLayouts[key]; ok {
+			groups[i] = h
+			continue
+		}
 		var first *C.uint8_t
 		if len(kinds[i]) > 0 {
 			first = (*C.uint8_t)(unsafe.Pointer(&kinds[i][0]))
@@ -180,6 +189,7 @@ func (n *native) layout(bindings []BindingKind, scalars BindingKind) (handle, [2
 			return 0, groups, err
 		}
 		n.layouts = append(n.layouts, h)
+		n.groupLayouts[key] = h
 		groups[i] = h
 	}
 	h, err := n.made(C.wg_pipeline_layout(n.d, (*C.uint64_t)(unsafe.Pointer(&groups[0])), C.int(count)))

@@ -1,0 +1,357 @@
+// Package wgsl prints fused kernels as WebGPU shaders.
+//
+// The text depends on nothing but the kernel and the limits it must fit, so
+// equal kernels are equal text and compile once. Sizes and strides are written
+// as numbers: a step is compiled for one signature anyway, and the shader
+// compiler makes better code of constants.
+package wgsl
+
+import (
+	_ "embed"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/weft-ml/weft/internal/ir"
+	"github.com/weft-ml/weft/internal/kernel"
+)
+
+// Shader is a kernel as WGSL, ready for a pipeline. Group 0 holds the
+// kernel's buffers in order, group 1 the per-step scalars.
+type Shader struct {
+	Source   string
+	Groups   [3]int // workgroups to dispatch
+	Scalars  bool   // uses group 1
+	ReadOnly []bool // for each buffer: declared read, not read_write
+}
+
+// Options tell the generator about the device.
+type Options struct {
+	Tile        TileLimits
+	ScalarWords int // size of one step's scalars, in words
+	// Arena[i] says that buffer i of the kernel lies in a buffer that others
+	// write, so that it has to be declared read_write.
+	Arena func(buf int) bool
+}
+
+//go:embed helpers.wgsl
+var helperSource string
+
+// helpers maps each function of helpers.wgsl to its text.
+var helpers = func() map[string]string {
+	m := map[string]string{}
+	for _, f := range regexp.MustCompile(`(?ms)^fn (\w+)\(.*?^}\n`).FindAllStringSubmatch(helperSource, -1) {
+		m[f[1]] = f[0]
+	}
+	return m
+}()
+
+// writer prints one kernel.
+type writer struct {
+	k       *kernel.Kernel
+	opt     Options
+	decl    strings.Builder // workgroup memory
+	body    strings.Builder
+	helpers map[string]bool
+	scalars bool
+	vec4    []bool // buffer is declared as vec4s
+	dims    []string
+	done    []bool // values printed in an enclosing scope
+	indent  int
+	infs    bool
+}
+
+// Generate prints kernel k.
+func Generate(k *kernel.Kernel, opt Options) (*Shader, error) {
+	w := &writer{k: k, opt: opt, helpers: map[string]bool{}, vec4: make([]bool, len(k.Bufs)),
+		done: make([]bool, len(k.Vals)), indent: 1}
+	for d := range k.Dims {
+		w.dims = append(w.dims, fmt.Sprintf("i%d", d))
+	}
+	var size, groups [3]int
+	var err error
+	switch k.Kind {
+	case kernel.Map:
+		size, groups = w.mapKernel()
+	case kernel.Reduce:
+		size, groups = w.reduceKernel()
+	case kernel.MatMul:
+		size, groups, err = w.matmulKernel()
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &Shader{Groups: groups, Scalars: w.scalars}
+	s.Source = w.assemble(s, size)
+	return s, nil
+}
+
+// assemble puts declarations, helpers and the body together.
+func (w *writer) assemble(s *Shader, size [3]int) string {
+	var b strings.Builder
+	for i, u := range w.k.Bufs {
+		access := "read_write"
+		readOnly := !u.Write && !w.opt.Arena(i)
+		if readOnly {
+			access = "read"
+		}
+		s.ReadOnly = append(s.ReadOnly, readOnly)
+		elem := storageType(u.DType)
+		if w.vec4[i] {
+			elem = "vec4<" + elem + ">"
+		}
+		fmt.Fprintf(&b, "@group(0) @binding(%d) var<storage, %s> b%d: array<%s>;\n", i, access, i, elem)
+	}
+	if w.scalars {
+		fmt.Fprintf(&b, "@group(1) @binding(0) var<uniform> step: array<vec4<u32>, %d>;\n", (w.opt.ScalarWords+3)/4)
+	}
+	if w.infs {
+		// A variable, because WGSL refuses constant expressions that are infinite.
+		b.WriteString("var<private> inf_bits: u32 = 0x7f800000u;\n")
+	}
+	names := make([]string, 0, len(w.helpers))
+	for n := range w.helpers {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		b.WriteString(helpers[n])
+	}
+	b.WriteString(w.decl.String())
+	fmt.Fprintf(&b, "@compute @workgroup_size(%d, %d, %d)\n", size[0], size[1], size[2])
+	b.WriteString("fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lix: u32) {\n")
+	b.WriteString(w.body.String())
+	b.WriteString("}\n")
+	return b.String()
+}
+
+func storageType(d ir.DType) string {
+	switch d {
+	case ir.F32:
+		return "f32"
+	case ir.I32:
+		return "i32"
+	}
+	return "u32" // Bool as a word; bytes and halves packed
+}
+
+func valueType(d ir.DType) string {
+	switch d {
+	case ir.F32:
+		return "f32"
+	case ir.Bool:
+		return "bool"
+	}
+	return "i32"
+}
+
+func (w *writer) line(format string, args ...any) {
+	w.body.WriteString(strings.Repeat("  ", w.indent))
+	fmt.Fprintf(&w.body, format, args...)
+	w.body.WriteByte('\n')
+}
+
+func (w *writer) index(x kernel.Index) string {
+	return x.Format(func(d int) string { return w.dims[d] }, w.name)
+}
+
+func (w *writer) name(v int) string { return "v" + strconv.Itoa(v) }
+
+// ref is how value v is written where it is used: constants in place.
+func (w *writer) ref(v int) string {
+	if u := &w.k.Vals[v]; u.Kind == kernel.Const {
+		return w.literal(u.DType, u.Const)
+	}
+	return w.name(v)
+}
+
+func (w *writer) literal(dt ir.DType, x float64) string {
+	switch dt {
+	case ir.Bool:
+		return strconv.FormatBool(x != 0)
+	case ir.I32:
+		if x == math.MinInt32 {
+			return "(-2147483647 - 1)"
+		}
+		return fmt.Sprintf("%d", int32(x))
+	}
+	f := float32(x)
+	switch {
+	case math.IsInf(float64(f), 0) || f != f:
+		w.infs = true
+		inf := "bitcast<f32>(inf_bits)"
+		switch {
+		case f != f:
+			return "(" + inf + " - " + inf + ")"
+		case f < 0:
+			return "(-" + inf + ")"
+		}
+		return inf
+	}
+	s := strconv.FormatFloat(float64(f), 'g', -1, 32) + "f"
+	if f < 0 {
+		return "(" + s + ")"
+	}
+	return s
+}
+
+// values prints the given values, in order, that are not yet in scope.
+func (w *writer) values(vals []int) {
+	for _, v := range vals {
+		if !w.done[v] {
+			w.done[v] = true
+			w.value(v)
+		}
+	}
+}
+
+// scope prints an indented block whose values are forgotten afterwards.
+func (w *writer) scope(head string, f func()) {
+	saved := slices.Clone(w.done)
+	w.line("%s {", head)
+	w.indent++
+	f()
+	w.indent--
+	w.line("}")
+	w.done = saved
+}
+
+func (w *writer) value(i int) {
+	v := &w.k.Vals[i]
+	switch v.Kind {
+	case kernel.Const, kernel.Result, kernel.Acc:
+		return // in place, or declared by the loop
+	case kernel.Scalar:
+		w.scalars = true
+		e := fmt.Sprintf("step[%d].%c", (v.N+1)/4, "xyzw"[(v.N+1)%4])
+		w.line("let %s = bitcast<%s>(%s);", w.name(i), valueType(v.DType), e)
+	case kernel.AsValue:
+		w.line("let %s = i32(%s);", w.name(i), w.index(v.Index))
+	case kernel.InRange:
+		x := w.index(v.Index)
+		w.line("let %s = (%s) >= 0 && (%s) < %d;", w.name(i), x, x, v.N)
+	case kernel.Load:
+		e := w.load(v)
+		if v.Mask < 0 {
+			w.line("let %s = %s;", w.name(i), e)
+			return
+		}
+		w.line("var %s = %s(0);", w.name(i), valueType(v.DType))
+		w.line("if (%s) { %s = %s; }", w.ref(v.Mask), w.name(i), e)
+	case kernel.Elem:
+		w.line("let %s = %s;", w.name(i), w.elem(v))
+	}
+}
+
+func (w *writer) load(v *kernel.Val) string {
+	x := w.index(v.Index)
+	b := fmt.Sprintf("b%d", v.N)
+	switch w.k.Bufs[v.N].DType {
+	case ir.Bool:
+		return fmt.Sprintf("(%s[%s] != 0u)", b, x)
+	case ir.U8:
+		return fmt.Sprintf("i32((%s[(%s) / 4] >> (u32((%s) %% 4) * 8u)) & 255u)", b, x, x)
+	case ir.F16:
+		return fmt.Sprintf("unpack2x16float(%s[(%s) / 2])[(%s) %% 2]", b, x, x)
+	}
+	return fmt.Sprintf("%s[%s]", b, x)
+}
+
+func (w *writer) elem(v *kernel.Val) string {
+	from := w.k.Vals[v.Args[len(v.Args)-1]].DType
+	if v.Op == ir.OpCast {
+		a := w.ref(v.Args[0])
+		switch {
+		case v.DType == ir.Bool && from == ir.F32:
+			return fmt.Sprintf("(%s != 0.0)", a)
+		case v.DType == ir.Bool:
+			return fmt.Sprintf("(%s != 0)", a)
+		}
+		return fmt.Sprintf("%s(%s)", valueType(v.DType), a)
+	}
+	row := &ir.Table[v.Op]
+	text := row.WGSL
+	if from != ir.F32 && row.WGSLInt != "" {
+		text = row.WGSLInt
+	}
+	if row.Helper != "" && strings.Contains(text, row.Helper) {
+		w.helpers[row.Helper] = true
+	}
+	for i, a := range v.Args {
+		text = strings.ReplaceAll(text, "$"+strconv.Itoa(i), w.ref(a))
+	}
+	return text
+}
+
+// store prints one store.
+func (w *writer) store(st *kernel.Store) {
+	u := w.k.Bufs[st.Buf]
+	v := &w.k.Vals[st.Val]
+	x := w.index(st.Index)
+	if st.Ring > 0 {
+		w.scalars = true
+		x = fmt.Sprintf("i32(step[0].x) * %d + %s", st.Ring, x)
+	}
+	e := w.ref(st.Val)
+	switch {
+	case v.DType == ir.Bool:
+		e = fmt.Sprintf("select(%s(0), %s(1), %s)", storageType(u.DType), storageType(u.DType), e)
+	case u.DType != v.DType:
+		e = fmt.Sprintf("bitcast<%s>(%s)", storageType(u.DType), e)
+	}
+	w.line("b%d[%s] = %s;", st.Buf, x, e)
+}
+
+// maxGroups is the most workgroups in one dimension of a dispatch.
+const maxGroups = 65535
+
+// spread arranges n workgroups in two dimensions and prints their number.
+func (w *writer) spread(n int) (groups [3]int) {
+	if n <= maxGroups {
+		w.line("let group = i32(wid.x);")
+		return [3]int{n, 1, 1}
+	}
+	x := 32768
+	w.line("let group = i32(wid.y) * %d + i32(wid.x);", x)
+	return [3]int{x, (n + x - 1) / x, 1}
+}
+
+// coordinates prints loop variables from..to of the row-major number in name.
+func (w *writer) coordinates(from, to int, name string) {
+	rest := name
+	for d := to - 1; d >= from; d-- {
+		n := w.k.Dims[d]
+		switch {
+		case d == from:
+			w.line("let i%d = %s;", d, rest)
+		default:
+			w.line("let i%d = (%s) %% %d;", d, rest, n)
+			rest = fmt.Sprintf("(%s) / %d", rest, n)
+		}
+	}
+}
+
+func (w *writer) mapKernel() (size, groups [3]int) {
+	n := w.k.OuterElems()
+	threads := 64
+	if n >= 1<<16 {
+		threads = 256
+	}
+	total := (n + threads - 1) / threads
+	groups = w.spread(total)
+	w.line("let at = group * %d + i32(lix);", threads)
+	if n%threads != 0 || total > maxGroups {
+		w.line("if (at >= %d) { return; }", n)
+	}
+	w.coordinates(0, len(w.k.Dims), "at")
+	for i := range w.k.Vals {
+		w.values([]int{i})
+	}
+	for i := range w.k.Stores {
+		w.store(&w.k.Stores[i])
+	}
+	return [3]int{threads, 1, 1}, groups
+}

@@ -1,0 +1,245 @@
+package wgsl
+
+import (
+	"fmt"
+
+	"github.com/weft-ml/weft/internal/ir"
+	"github.com/weft-ml/weft/internal/kernel"
+)
+
+// Reductions. A workgroup is TX outputs wide and TR lanes deep: each lane adds
+// up every TR-th element of its output's sequence, then the lanes' results
+// meet in workgroup memory in a fixed tree. Rows that lie in memory side by
+// side want wide workgroups (neighbouring threads read neighbouring columns),
+// rows that are contiguous want deep ones.
+
+type reduceShape struct{ tx, tr int }
+
+func (w *writer) reduceShape() reduceShape {
+	k := w.k
+	outer, inner := k.OuterElems(), k.InnerElems()
+	if inner <= 32 && outer >= 16 {
+		return reduceShape{64, 1}
+	}
+	// Does the fastest loop variable of the loads belong to the outputs?
+	column := false
+	for i := range k.Vals {
+		v := &k.Vals[i]
+		if v.Kind != kernel.Load || !v.Inner || k.Outer == 0 {
+			continue
+		}
+		if step, ok := v.Index.Affine(k.Outer-1, func(int) bool { return true }); ok && step == 1 {
+			column = true
+		}
+	}
+	lanes := 1
+	for lanes < inner && lanes < 256 {
+		lanes *= 2
+	}
+	if w.opt.Tile.Software {
+		// Barriers are what costs on a processor.
+		if outer >= 32 || inner <= 256 {
+			return reduceShape{min(64, pow2(outer)), 1}
+		}
+		return reduceShape{1, min(lanes, 64)}
+	}
+	if column {
+		tx := min(32, pow2(outer))
+		return reduceShape{tx, max(1, min(lanes, 256/tx))}
+	}
+	return reduceShape{max(1, min(256/lanes, pow2(outer))), lanes}
+}
+
+func pow2(n int) int {
+	p := 1
+	for p < n {
+		p *= 2
+	}
+	return p
+}
+
+func (w *writer) reduceKernel() (size, groups [3]int) {
+	k := w.k
+	shape := w.reduceShape()
+	outer, inner := k.OuterElems(), k.InnerElems()
+	total := (outer + shape.tx - 1) / shape.tx
+	groups = w.spread(total)
+	w.line("let tx = i32(lix) %% %d;", shape.tx)
+	w.line("let lane = i32(lix) / %d;", shape.tx)
+	guard := ""
+	if exact := outer%shape.tx == 0 && total <= maxGroups; exact {
+		w.line("let row = group * %d + tx;", shape.tx)
+	} else {
+		// Threads past the end go along, because barriers want all of them.
+		w.line("let row_at = group * %d + tx;", shape.tx)
+		w.line("let row = min(row_at, %d);", outer-1)
+		guard = fmt.Sprintf("row_at < %d", outer)
+	}
+	w.coordinates(0, k.Outer, "row")
+
+	after := w.afterStage()
+	outerVals := func(s int) {
+		for i, v := range k.Vals {
+			if !v.Inner && after[i] == s {
+				w.values([]int{i})
+			}
+		}
+	}
+	outerVals(0)
+	for s, st := range k.Stages {
+		w.stage(s, st, shape, inner)
+		outerVals(s + 1)
+	}
+	var innerStores, outerStores []*kernel.Store
+	for i := range k.Stores {
+		if st := &k.Stores[i]; st.Inner {
+			innerStores = append(innerStores, st)
+		} else {
+			outerStores = append(outerStores, st)
+		}
+	}
+	if len(innerStores) > 0 {
+		w.lanes(shape, inner, guard, func() {
+			for _, st := range innerStores {
+				w.values(w.needs(st.Val))
+			}
+			for _, st := range innerStores {
+				w.store(st)
+			}
+		})
+	}
+	if len(outerStores) > 0 {
+		cond := guard
+		if shape.tr > 1 {
+			cond = "lane == 0"
+			if guard != "" {
+				cond += " && " + guard
+			}
+		}
+		if cond == "" {
+			for _, st := range outerStores {
+				w.store(st)
+			}
+		} else {
+			w.scope("if ("+cond+")", func() {
+				for _, st := range outerStores {
+					w.store(st)
+				}
+			})
+		}
+	}
+	return [3]int{shape.tx * shape.tr, 1, 1}, groups
+}
+
+// afterStage tells for each value how many stages must be complete before it.
+func (w *writer) afterStage() []int {
+	after := make([]int, len(w.k.Vals))
+	for i := range w.k.Vals {
+		v := &w.k.Vals[i]
+		v.Uses(func(a int) { after[i] = max(after[i], after[a]) })
+		if v.Kind == kernel.Result {
+			after[i] = v.N + 1
+		}
+	}
+	return after
+}
+
+// needs lists the inner values that value v is computed from, and v.
+func (w *writer) needs(v int) []int {
+	need := make([]bool, len(w.k.Vals))
+	var mark func(int)
+	mark = func(v int) {
+		if w.k.Vals[v].Inner && !need[v] {
+			need[v] = true
+			w.k.Vals[v].Uses(mark)
+		}
+	}
+	mark(v)
+	var list []int
+	for i, n := range need {
+		if n {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// lanes prints the loop over a lane's share of the reduced elements.
+func (w *writer) lanes(shape reduceShape, inner int, guard string, body func()) {
+	loop := func() {
+		head := fmt.Sprintf("for (var e = lane; e < %d; e += %d)", inner, shape.tr)
+		if shape.tr == 1 {
+			head = fmt.Sprintf("for (var e = 0; e < %d; e++)", inner)
+		}
+		w.scope(head, func() {
+			w.coordinates(w.k.Outer, len(w.k.Dims), "e")
+			body()
+		})
+	}
+	if guard != "" {
+		w.scope("if ("+guard+")", loop)
+		return
+	}
+	loop()
+}
+
+func (w *writer) stage(s int, st kernel.Stage, shape reduceShape, inner int) {
+	k := w.k
+	dt := k.Vals[st.Val].DType
+	acc := fmt.Sprintf("s%d", s)
+	w.line("var %s = %s;", acc, w.identity(st.Op, dt))
+	w.lanes(shape, inner, "", func() {
+		w.values(w.needs(st.Val))
+		w.line("%s = %s;", acc, reduceOp(st.Op, acc, w.ref(st.Val)))
+	})
+	if shape.tr > 1 {
+		mem := fmt.Sprintf("m%d", s)
+		fmt.Fprintf(&w.decl, "var<workgroup> %s: array<%s, %d>;\n", mem, valueType(dt), shape.tx*shape.tr)
+		w.line("%s[lix] = %s;", mem, acc)
+		w.line("workgroupBarrier();")
+		for half := shape.tr / 2; half >= 1; half /= 2 {
+			w.line("if (lane < %d) { %s[lix] = %s; }", half, mem, reduceOp(st.Op, mem+"[lix]", fmt.Sprintf("%s[i32(lix) + %d]", mem, half*shape.tx)))
+			w.line("workgroupBarrier();")
+		}
+		w.line("%s = %s[tx];", acc, mem)
+	}
+	for i, v := range k.Vals {
+		if v.Kind == kernel.Result && v.N == s {
+			w.line("let %s = %s;", w.name(i), acc)
+			w.done[i] = true
+		}
+	}
+}
+
+func reduceOp(op ir.Op, a, b string) string {
+	switch op {
+	case ir.OpSum:
+		return a + " + " + b
+	case ir.OpProd:
+		return a + " * " + b
+	case ir.OpMax:
+		return fmt.Sprintf("max(%s, %s)", a, b)
+	}
+	return fmt.Sprintf("min(%s, %s)", a, b)
+}
+
+// identity is what a reduction begins with.
+func (w *writer) identity(op ir.Op, dt ir.DType) string {
+	v := map[ir.Op]float64{ir.OpSum: 0, ir.OpProd: 1}
+	x, ok := v[op]
+	switch {
+	case ok && dt == ir.F32:
+		return fmt.Sprintf("%.1f", x)
+	case ok:
+		return fmt.Sprintf("%d", int(x))
+	case dt != ir.F32 && op == ir.OpMax:
+		return "(-2147483647 - 1)"
+	case dt != ir.F32:
+		return "2147483647"
+	}
+	w.infs = true
+	if op == ir.OpMax {
+		return "-bitcast<f32>(inf_bits)"
+	}
+	return "bitcast<f32>(inf_bits)"
+}
