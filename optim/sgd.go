@@ -1,0 +1,61 @@
+package optim
+
+import (
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
+)
+
+// SGDOptions are the choices of NewSGD. The zero value is plain gradient
+// descent, p - lr g, which fuses into the kernels that compute the gradients.
+type SGDOptions struct {
+	Momentum    float64
+	Dampening   float64 // share of the gradient that does not enter the momentum, after the first step
+	Nesterov    bool
+	WeightDecay float64 // L2 penalty added to the gradient of parameters with Decay
+}
+
+type sgd struct {
+	base
+	opt      SGDOptions
+	momentum []*tensor.Tensor
+}
+
+// NewSGD returns stochastic gradient descent with momentum as torch.optim.SGD
+// has it (Sutskever et al., "On the importance of initialization and momentum
+// in deep learning", 2013): b <- mu b + g; p <- p - lr b, or with Nesterov
+// p - lr (g + mu b).
+func NewSGD(params []nn.Param, opt SGDOptions) Optimizer {
+	o := &sgd{base: newBase(params), opt: opt}
+	if opt.Momentum != 0 {
+		o.momentum = o.slots("momentum", 0)
+		if opt.Dampening != 0 {
+			o.counter()
+		}
+	}
+	return o
+}
+
+func (o *sgd) Step(t *tensor.Trace, lr *tensor.Tensor, grads []*tensor.Tensor) []*tensor.Tensor {
+	lr = o.begin(lr, grads)
+	fresh := tensor.Scalar(1)
+	if o.step != nil { // the first gradient enters undamped
+		fresh = tensor.Where(o.tick(t).EqScalar(1), fresh, tensor.Scalar(1-o.opt.Dampening))
+	}
+	out := make([]*tensor.Tensor, len(grads))
+	for i, p := range o.params {
+		g := decayed(p, grads[i], o.opt.WeightDecay)
+		if mu := o.opt.Momentum; mu != 0 {
+			in := g
+			if o.step != nil {
+				in = g.Mul(fresh)
+			}
+			b := t.Assign(o.momentum[i], o.momentum[i].MulScalar(mu).Add(in))
+			if o.opt.Nesterov {
+				b = g.Add(b.MulScalar(mu))
+			}
+			g = b
+		}
+		out[i] = t.Assign(p.Value, p.Value.Sub(g.Mul(lr)))
+	}
+	return out
+}
