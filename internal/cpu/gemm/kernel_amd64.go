@@ -37,7 +37,7 @@ func machine() []*kernel {
 			name: "avx512", mr: 14, nr: 32, aw: 16,
 			wide: tile512x32Table, narrow: tile512x16Table, wideRows: rows512x32Table, narrowRows: rows512x16Table,
 			masked: true, exactA: true,
-			kc: 384, mt: 12, nt: 16, blocks: 6,
+			kc: 384, mt: 12, nt: 16, blocks: 8,
 			copyFn: map[int]packCopyFunc{32: packCopy512x32, 16: packCopy512x16},
 			transW: 16, trans: packTrans512,
 			gemv: gemv512, dots: dots512,
