@@ -10,7 +10,9 @@ package wgsl
 // registers, while the block before is multiplied (the loads are in flight during
 // the arithmetic). An operand that is contiguous along k is transposed in those
 // registers, which costs nothing, so that workgroup memory is written in vec4s
-// whichever way the operand lies.
+// whichever way the operand lies. Such an operand's columns are permuted, too:
+// adjacent threads read adjacent fours of k, whose places in workgroup memory
+// would all fall into the same banks.
 
 import "fmt"
 
@@ -138,33 +140,71 @@ func (m *Matmul) shared(w *mmWriter) (decls string) {
 	return fmt.Sprintf("var<workgroup> mm_sh: array<vec4<f32>, %d>;\n", sharedVecs(t))
 }
 
+// permute is by how much a step of four along k permutes the columns of an
+// operand, and the mask of the columns that are permuted; 0 is not at all.
+func (m *Matmul) permute(s *mmSide) (factor, mask int) {
+	if !s.alongK {
+		return 0, 0
+	}
+	mask = 7
+	for s.tile/4%(mask+1) != 0 {
+		mask /= 2
+	}
+	// The run of threads along k covers this many fours; the rest of the eight that
+	// write at once lie along the columns.
+	run := 8
+	for m.Tile.BK/4%run != 0 {
+		run /= 2
+	}
+	return 8 / run, mask
+}
+
 // multiply adds the products of one block to the registers.
 func (m *Matmul) multiply(w *mmWriter) {
 	t := m.Tile
 	depth := t.BK / max(t.SplitK, 1)
-	cols, rows := t.BN/t.TN, t.BM/t.TM
 	unroll := t.Unroll
 	if unroll <= 0 || depth%unroll != 0 {
 		unroll = depth
 	}
-	first := "0u"
+	w.line("var mm_k = 0u;")
 	if t.SplitK > 1 {
-		first = fmt.Sprintf("mm_ks * %du", depth)
+		w.line("mm_k = mm_ks * %du;", depth)
 	}
-	w.line("var mm_pa = mm_cur + (%s) * %du + mm_ty;", first, t.BM/4)
-	w.line("var mm_pb = mm_cur + %du + (%s) * %du + mm_tx;", t.BM/4*t.BK, first, t.BN/4)
 	if unroll < depth {
 		w.line("for (var mm_kk = 0u; mm_kk < %du; mm_kk += %du) {", depth, unroll)
 		w.depth++
 	}
+	sides := m.sides()
+	at := [2]string{"mm_cur", fmt.Sprintf("mm_cur + %du", t.BM/4*t.BK)}
+	thread, fragments, apart := [2]string{"mm_ty", "mm_tx"}, [2]int{t.TM / 4, t.TN / 4}, [2]int{t.BM / t.TM, t.BN / t.TN}
+	moving := t.SplitK > 1 || unroll < depth
 	for u := range unroll {
 		w.line("{")
 		w.depth++
-		for i := range t.TM / 4 {
-			w.line("let mm_a%d = mm_sh[mm_pa + %du];", i, u*t.BM/4+i*rows)
-		}
-		for j := range t.TN / 4 {
-			w.line("let mm_b%d = mm_sh[mm_pb + %du];", j, u*t.BN/4+j*cols)
+		for i := range sides {
+			s := &sides[i]
+			factor, mask := m.permute(s)
+			k := fmt.Sprintf("%du", u)
+			if moving {
+				k = fmt.Sprintf("(mm_k + %du)", u)
+			}
+			perm := ""
+			if factor > 0 && moving {
+				perm = fmt.Sprintf(" ^ ((%s / 4u * %du) & %du)", k, factor, mask)
+			} else if c := u / 4 * factor & mask; c > 0 {
+				perm = fmt.Sprintf(" ^ %du", c)
+			}
+			w.line("let mm_%sp = %s + %s * %du;", s.name, at[i], k, s.tile/4)
+			for f := range fragments[i] {
+				col := thread[i]
+				switch {
+				case perm == "" || apart[i]*f%(mask+1) == 0:
+					w.line("let mm_%s%d = mm_sh[mm_%sp + (%s%s) + %du];", s.name, f, s.name, col, perm, f*apart[i])
+				default:
+					w.line("let mm_%s%d = mm_sh[mm_%sp + ((%s + %du)%s)];", s.name, f, s.name, col, f*apart[i], perm)
+				}
+			}
 		}
 		for i := range t.TM {
 			for j := range t.TN / 4 {
@@ -177,8 +217,7 @@ func (m *Matmul) multiply(w *mmWriter) {
 		w.line("}")
 	}
 	if unroll < depth {
-		w.line("mm_pa += %du;", unroll*t.BM/4)
-		w.line("mm_pb += %du;", unroll*t.BN/4)
+		w.line("mm_k += %du;", unroll)
 		w.depth--
 		w.line("}")
 	}
@@ -256,22 +295,17 @@ func (ld *mmLoader) each(w *mmWriter, r int, f func(i int, q string), declare bo
 }
 
 // coordinates finds block q of operand i: adjacent threads take blocks that lie
-// side by side in memory, eight rows of a segment of k at a time when k is the
-// contiguous index.
+// side by side in memory.
 func (ld *mmLoader) coordinates(w *mmWriter, i, r int, q string) {
 	s := &ld.sides[i]
 	outer4, k4 := s.tile/4, ld.m.Tile.BK/4
-	if !s.alongK {
-		w.line("mm_o%d = %s %% %du;", r, q, outer4)
-		w.line("mm_q%d = %s / %du;", r, q, outer4)
+	if s.alongK {
+		w.line("mm_q%d = %s %% %du;", r, q, k4)
+		w.line("mm_o%d = %s / %du;", r, q, k4)
 		return
 	}
-	run := 8
-	for outer4%run != 0 {
-		run /= 2
-	}
-	w.line("mm_q%d = %s / %du %% %du;", r, q, run, k4)
-	w.line("mm_o%d = %s %% %du + %s / %du * %du;", r, q, run, q, run*k4, run)
+	w.line("mm_o%d = %s %% %du;", r, q, outer4)
+	w.line("mm_q%d = %s / %du;", r, q, outer4)
 }
 
 // load fills the registers with the blocks at mm_k0.
@@ -362,7 +396,11 @@ func (ld *mmLoader) save(w *mmWriter, stage string) {
 			if !s.isA {
 				at = t.BM / 4 * t.BK
 			}
-			w.line("let mm_at = %s + %du + mm_q%d * %du + mm_o%d;", stage, at, r, s.tile, r)
+			perm := ""
+			if factor, mask := ld.m.permute(s); factor > 0 {
+				perm = fmt.Sprintf(" ^ ((mm_q%d * %du) & %du)", r, factor, mask)
+			}
+			w.line("let mm_at = %s + %du + mm_q%d * %du + (mm_o%d%s);", stage, at, r, s.tile, r, perm)
 			for k := range 4 {
 				v := fmt.Sprintf("mm_p%d_%d", r, k)
 				if s.alongK {
