@@ -2,7 +2,7 @@ package simd
 
 import "golang.org/x/sys/cpu"
 
-//go:generate go run gen/main.go gen/ops.go gen/math.go gen/reduce.go
+//go:generate go run gen/main.go gen/ops.go gen/math.go gen/reduce.go gen/neon.go
 
 // machine lists the vector variants of this processor.
 func machine() []variant {

@@ -105,3 +105,26 @@ func TestFunctionsIgnorePosition(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingAllocates(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 7))
+	in := newInputs(rng, 67)
+	d := make([]float32, 67)
+	for vi := range available {
+		v := &available[vi]
+		for _, f := range functions {
+			g := f.get(v)
+			if n := testing.AllocsPerRun(10, func() { g(d, in.a) }); n != 0 {
+				t.Errorf("%s %s allocates %v times", v.name, f.name, n)
+			}
+		}
+		for name, f := range exact {
+			if n := testing.AllocsPerRun(10, func() { f(v, d, in) }); n != 0 && name != "Gather" {
+				t.Errorf("%s %s allocates %v times", v.name, name, n)
+			}
+		}
+		if n := testing.AllocsPerRun(10, func() { d[0] = v.sum(in.a) + v.maxOf(in.a) + v.minOf(in.a) }); n != 0 {
+			t.Errorf("%s reductions allocate %v times", v.name, n)
+		}
+	}
+}

@@ -16,7 +16,12 @@ func sumPlain(a []float32) float32 {
 			acc[j] += v[j]
 		}
 	}
-	for j, x := range a {
+	return tree(&acc, a)
+}
+
+// tree adds the last few elements to the lanes and the lanes to each other.
+func tree(acc *[lanes]float32, rest []float32) float32 {
+	for j, x := range rest {
 		acc[j] += x
 	}
 	for w := lanes / 2; w > 0; w /= 2 {

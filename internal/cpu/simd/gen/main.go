@@ -1,7 +1,7 @@
 //go:build ignore
 
 // This program writes the x86 assembly of package simd, for AVX-512 and AVX2,
-// and its Go declarations. Each primitive is described once, by the
+// the arm64 assembly for NEON, and their Go declarations. Each primitive is described once, by the
 // instructions between the loads and the store; the loop around them and the
 // masked last round are the same for all. The last, partial vector runs the
 // same instructions as a full one, so an element's result cannot depend on its
@@ -216,6 +216,9 @@ func main() {
 		g.random()
 		g.save()
 	}
+	n := &neon{}
+	n.all()
+	n.save()
 }
 
 func (g *gen) save() {
