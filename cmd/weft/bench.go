@@ -1,0 +1,223 @@
+// Every figure is compared with something measured in the same run, because
+// seconds say more about the machine than about the program: the matrix
+// product with the same product written as three Go loops, a training step
+// with the rate of the matrix product on the same device.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/tensor"
+	"github.com/weft-ml/weft/train"
+)
+
+// benchRow is one line of the table.
+type benchRow struct {
+	Name     string  `json:"name"`
+	Device   string  `json:"device"`
+	PerSec   float64 `json:"steps_per_s"`
+	GFLOPS   float64 `json:"gflop_per_s"`
+	Relative float64 `json:"relative"`
+	Compared string  `json:"compared_to"`
+	Memory   int     `json:"peak_bytes"`
+	Kernels  int     `json:"kernels"`
+}
+
+func (a *app) benchCommand() *cobra.Command {
+	var seconds float64
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure the matrix product and the training step on every device",
+		Long: `Measure matrix products of 1024x1024 and training steps of the 784-128-10
+perceptron at batch 64 and 512, on the CPU and on WebGPU where there is any. The
+column "relative" says what part (or multiple) a figure is of what it is compared
+to, measured in the same run.`,
+		Example: "  weft bench\n  weft bench --device cpu --json",
+		Args:    exactly(0, ""),
+		RunE: func(c *cobra.Command, _ []string) error {
+			devs, err := a.benchDevices()
+			if err != nil {
+				return err
+			}
+			span := time.Duration(seconds * float64(time.Second))
+			plain := plainMatmul(span)
+			a.printf("%-18s %12s %12s %10s  %-34s %12s\n", "", "steps/s", "GFLOP/s", "relative", "to", "peak memory")
+			var rows []benchRow
+			for _, d := range devs {
+				a.printf("%s\n", d.Name())
+				more, err := a.benchDevice(c.Context(), d, span, plain)
+				if err != nil {
+					return fmt.Errorf("%s: %w", d.Name(), err)
+				}
+				rows = append(rows, more...)
+			}
+			return a.result(map[string]any{"bench": rows})
+		},
+	}
+	c.Flags().StringVar(&a.device, "device", "all", "device to measure, or all")
+	c.Flags().Float64Var(&seconds, "seconds", 1, "time for each figure")
+	return c
+}
+
+func (a *app) benchDevices() ([]*device.Device, error) {
+	if a.device != "all" {
+		d, err := device.Open(a.device)
+		return []*device.Device{d}, hint(err, "weft devices lists what there is")
+	}
+	devs := []*device.Device{device.CPU()}
+	if d, err := device.Open("webgpu"); err == nil {
+		devs = append(devs, d)
+	} else {
+		a.notef("no webgpu: %v", err)
+	}
+	return devs, nil
+}
+
+func (a *app) benchDevice(ctx context.Context, d *device.Device, span time.Duration, plain float64) ([]benchRow, error) {
+	var rows []benchRow
+	add := func(r benchRow) {
+		r.Device = d.Name()
+		rows = append(rows, r)
+		a.printf("  %-16s %12.1f %12.2f %10.2f  %-34s %12s\n", r.Name, r.PerSec, r.GFLOPS, r.Relative, r.Compared, bytes(int64(r.Memory)))
+	}
+	mm, err := benchMatmul(ctx, d, 1024, span)
+	if err != nil {
+		return nil, err
+	}
+	mm.Relative, mm.Compared = mm.GFLOPS/plain, fmt.Sprintf("plain Go loops, %.2f GFLOP/s", plain)
+	add(mm)
+	for _, batch := range []int{64, 512} {
+		r, err := benchStep(ctx, d, batch, span)
+		if err != nil {
+			return nil, err
+		}
+		r.Relative, r.Compared = r.GFLOPS/mm.GFLOPS, "this device's matmul 1024"
+		add(r)
+	}
+	return rows, nil
+}
+
+// plainMatmul is the GFLOP/s of a matrix product as one would write it.
+func plainMatmul(span time.Duration) float64 {
+	const n = 256
+	a, b, c := make([]float32, n*n), make([]float32, n*n), make([]float32, n*n)
+	for i := range a {
+		a[i], b[i] = float32(i%7), float32(i%5)
+	}
+	begin, runs := time.Now(), 0
+	for ; runs == 0 || time.Since(begin) < span/4; runs++ {
+		for i := range n {
+			row := c[i*n : (i+1)*n]
+			for k := range n {
+				f, from := a[i*n+k], b[k*n:(k+1)*n]
+				for j := range row {
+					row[j] += f * from[j]
+				}
+			}
+		}
+	}
+	return 2 * n * n * n * float64(runs) / time.Since(begin).Seconds() / 1e9
+}
+
+func benchMatmul(ctx context.Context, d *device.Device, n int, span time.Duration) (benchRow, error) {
+	x, y := make([]float32, n*n), make([]float32, n*n)
+	for i := range x {
+		x[i], y[i] = float32(i%7)-3, float32(i%5)-2
+	}
+	vx, vy := tensor.NewVariable("x", x, n, n), tensor.NewVariable("y", y, n, n)
+	defer vx.Free()
+	defer vy.Free()
+	p, err := tensor.Compile(d, func(*tensor.Trace, []*tensor.Tensor) []*tensor.Tensor {
+		return []*tensor.Tensor{vx.MatMul(vy)}
+	})
+	if err != nil {
+		return benchRow{}, err
+	}
+	defer p.Close()
+	steps := 1
+	for {
+		if ctx.Err() != nil {
+			return benchRow{}, context.Cause(ctx)
+		}
+		begin := time.Now()
+		for left := steps; left > 0; left -= tensor.MaxSteps {
+			if err := p.Submit(min(left, tensor.MaxSteps), nil); err != nil {
+				return benchRow{}, err
+			}
+		}
+		if _, err := p.Result(0); err != nil { // Waits for all of them.
+			return benchRow{}, err
+		}
+		took := time.Since(begin)
+		if took < span && steps < 1<<20 {
+			grow := 2.0
+			if took > 0 {
+				grow = min(max(1.2*float64(span)/float64(took), 1.5), 16)
+			}
+			steps = int(float64(steps)*grow) + 1
+			continue
+		}
+		own, borrowed := p.MemoryBytes()
+		rate := float64(steps) / took.Seconds()
+		return benchRow{
+			Name: fmt.Sprintf("matmul %d", n), PerSec: rate, GFLOPS: rate * 2 * float64(n) * float64(n) * float64(n) / 1e9,
+			Memory: own + borrowed, Kernels: p.KernelCount(),
+		}, nil
+	}
+}
+
+// benchStep trains for a while and counts.
+func benchStep(ctx context.Context, d *device.Device, batch int, span time.Duration) (benchRow, error) {
+	r, err := train.Find("mnist-mlp")
+	if err != nil {
+		return benchRow{}, err
+	}
+	o, err := r.Preset("seed")
+	if err != nil {
+		return benchRow{}, err
+	}
+	o.Batch, o.Epochs = batch, 1_000_000
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var first, last time.Time
+	var from, to int
+	begin := time.Now()
+	watch := func(p train.Progress) {
+		now := time.Now()
+		switch {
+		case now.Sub(begin) < span/4:
+			// Warming up, and the size of submits settles.
+		case first.IsZero():
+			first, from = now, p.Step
+		default:
+			last, to = now, p.Step
+			if now.Sub(first) >= span && to > from {
+				cancel()
+			}
+		}
+	}
+	t, err := train.New(train.Config{Recipe: r, Options: o, Device: d, Train: blank(16384), Observer: train.Observer{Progress: watch}})
+	if err != nil {
+		return benchRow{}, err
+	}
+	defer t.Close()
+	begin = time.Now()
+	if _, err := t.Run(ctx); ctx.Err() == nil {
+		return benchRow{}, err
+	}
+	if to <= from {
+		return benchRow{}, context.Cause(ctx)
+	}
+	own, borrowed := t.Program().MemoryBytes()
+	rate := float64(to-from) / last.Sub(first).Seconds()
+	return benchRow{
+		Name: fmt.Sprintf("mlp batch %d", batch), PerSec: rate, GFLOPS: rate * float64(t.Program().FLOPs()) / 1e9,
+		Memory: own + borrowed, Kernels: t.Program().KernelCount(),
+	}, nil
+}

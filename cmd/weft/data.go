@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weft-ml/weft/data"
+	"github.com/weft-ml/weft/data/mnist"
+	"github.com/weft-ml/weft/data/synthetic"
+)
+
+// dataNames are what --data takes besides auto.
+var dataNames = []string{"mnist", "fashion", "synthetic"}
+
+// The synthetic set is as large as MNIST.
+const (
+	syntheticTrain = 60000
+	syntheticTest  = 10000
+)
+
+// loadData returns the training and test set of that name. auto is MNIST or,
+// if that cannot be had, synthetic digits, with the reason.
+func (a *app) loadData(ctx context.Context, name string) (train, test *data.Dataset, err error) {
+	o := mnist.Options{Progress: a.downloadProgress()}
+	switch name {
+	case "auto", "mnist":
+		train, test, err = mnist.Load(ctx, o)
+		if name == "auto" && errors.Is(err, mnist.ErrUnavailable) {
+			a.notef("%v", err)
+			a.notef("going on with synthetic digits; --data mnist would insist on MNIST")
+			return a.loadData(ctx, "synthetic")
+		}
+	case "fashion", "fashion-mnist":
+		o.Variant = mnist.Fashion
+		train, test, err = mnist.Load(ctx, o)
+	case "synthetic", "synthetic-digits":
+		a.notef("drawing %d synthetic digits", syntheticTrain+syntheticTest)
+		train, test = synthetic.Digits(syntheticTrain, 1), synthetic.Digits(syntheticTest, 2)
+		test.Mean, test.Std = train.Mean, train.Std
+	default:
+		return nil, nil, usage(fmt.Errorf("no data set %q", name), "--data takes auto or one of %s", strings.Join(dataNames, ", "))
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			// The package's last line is its advice.
+			text := err.Error()
+			if i := strings.LastIndexByte(text, '\n'); i > 0 {
+				return nil, nil, hint(&shown{text[:i], err}, "%s", text[i+1:])
+			}
+		}
+		return nil, nil, err
+	}
+	return train, test, nil
+}
+
+// shown is an error with another text.
+type shown struct {
+	text string
+	err  error
+}
+
+func (e *shown) Error() string { return e.text }
+func (e *shown) Unwrap() error { return e.err }
+
+func (a *app) downloadProgress() func(file string, done, total int64) {
+	last := ""
+	return func(file string, done, total int64) {
+		if file != last {
+			a.notef("downloading %s (%s)", file, bytes(max(total, 0)))
+			last = file
+		}
+	}
+}
+
+func (a *app) dataCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "data",
+		Short: "List, fetch and show data sets",
+		Long: `MNIST and Fashion-MNIST are looked for in $WEFT_DATA, then in the cache
+($WEFT_CACHE or the user's cache folder), and downloaded into it. Synthetic
+digits are drawn by this program.`,
+		Example: "  weft data list\n  weft data fetch fashion\n  weft data show mnist -o digits.png",
+		Args:    exactly(0, ""),
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.dataListCommand(), a.dataFetchCommand(), a.dataShowCommand())
+	return c
+}
+
+type dataEntry struct {
+	Name   string    `json:"name"`
+	Here   bool      `json:"here"`
+	Train  int       `json:"train"`
+	Test   int       `json:"test"`
+	Shape  []int     `json:"shape"`
+	Source string    `json:"source"`
+	Mean   []float32 `json:"mean"`
+	Std    []float32 `json:"std"`
+}
+
+func entryOf(name string, train, test *data.Dataset) dataEntry {
+	return dataEntry{name, true, train.N, test.N, []int{train.C, train.H, train.W}, train.Source, train.Mean, train.Std}
+}
+
+func (a *app) dataListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the data sets and whether they are on this machine",
+		Example: "  weft data list",
+		Args:    exactly(0, ""),
+		RunE: func(c *cobra.Command, _ []string) error {
+			var list []dataEntry
+			for _, v := range []mnist.Variant{mnist.MNIST, mnist.Fashion} {
+				name := dataNames[v]
+				train, test, err := mnist.Load(c.Context(), mnist.Options{Variant: v, Offline: true})
+				if err != nil {
+					a.printf("%-10s not on this machine: weft data fetch %s\n", name, name)
+					list = append(list, dataEntry{Name: name})
+					continue
+				}
+				a.printf("%-10s %d + %d images of %dx%d, %s\n", name, train.N, test.N, train.H, train.W, train.Source)
+				list = append(list, entryOf(name, train, test))
+			}
+			a.printf("%-10s any number of digits of 28x28, drawn by this program\n", "synthetic")
+			list = append(list, dataEntry{Name: "synthetic", Here: true, Train: syntheticTrain, Test: syntheticTest, Shape: []int{1, 28, 28}})
+			return a.result(map[string]any{"data": list})
+		},
+	}
+}
+
+func (a *app) dataFetchCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:       "fetch mnist|fashion",
+		Short:     "Download a data set into the cache, or find out that it is there",
+		Example:   "  weft data fetch mnist",
+		ValidArgs: dataNames,
+		Args:      exactly(1, "the data set"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if !slices.Contains(dataNames, args[0]) {
+				return usage(fmt.Errorf("no data set %q", args[0]), "there are: %s", strings.Join(dataNames, ", "))
+			}
+			train, test, err := a.loadData(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			a.printf("%s: %d training and %d test images, %s\n", args[0], train.N, test.N, train.Source)
+			return a.result(entryOf(args[0], train, test))
+		},
+	}
+}
+
+func (a *app) dataShowCommand() *cobra.Command {
+	var out string
+	var rows, cols int
+	c := &cobra.Command{
+		Use:     "show mnist|fashion|synthetic",
+		Short:   "Draw a contact sheet of the first training images",
+		Example: "  weft data show synthetic -o digits.png --rows 10 --cols 20",
+		Args:    exactly(1, "the data set"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if rows < 1 || cols < 1 || rows*cols > 10000 {
+				return usage(fmt.Errorf("%d rows and %d columns", rows, cols), "ask for 1 to 10000 images")
+			}
+			var train *data.Dataset
+			var err error
+			if args[0] == "synthetic" {
+				train = synthetic.Digits(rows*cols, 1)
+			} else if train, _, err = a.loadData(c.Context(), args[0]); err != nil {
+				return err
+			}
+			if out == "" {
+				out = args[0] + ".png"
+			}
+			f, err := os.Create(out)
+			if err != nil {
+				return hint(err, "choose another file with -o")
+			}
+			if err := errors.Join(train.ContactSheet(f, rows, cols), f.Close()); err != nil {
+				return err
+			}
+			a.printf("%s: %d images\n", out, min(rows*cols, train.N))
+			return a.result(map[string]any{"file": out, "images": min(rows*cols, train.N)})
+		},
+	}
+	c.Flags().StringVarP(&out, "out", "o", "", "PNG file to write (default NAME.png)")
+	c.Flags().IntVar(&rows, "rows", 10, "rows of images")
+	c.Flags().IntVar(&cols, "cols", 20, "columns of images")
+	return c
+}

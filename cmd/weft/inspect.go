@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weft-ml/weft/data"
+	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
+	"github.com/weft-ml/weft/train"
+)
+
+// blank is a data set of MNIST's size that holds nothing, for plans: they
+// depend on its shape only.
+func blank(n int) *data.Dataset {
+	d := &data.Dataset{
+		Name: "blank", N: n, C: 1, H: 28, W: 28, Images: make([]uint8, n*784), Labels: make([]uint8, n),
+		Mean: []float32{0.1307}, Std: []float32{0.3081},
+	}
+	for i := range 10 {
+		d.Classes = append(d.Classes, fmt.Sprint(i))
+	}
+	return d
+}
+
+func (a *app) inspectCommand() *cobra.Command {
+	var plan, forward, source bool
+	var batch int
+	var preset string
+	c := &cobra.Command{
+		Use:   "inspect RECIPE|RUN|CHECKPOINT",
+		Short: "Show a network: parameters, metadata, and the compiled step",
+		Long: `Show the parameters of a recipe's network, or what a checkpoint holds. With
+--plan also the training step as it is compiled: graph, fused kernels, generated
+code, buffers with their lifetimes, and peak memory. With --forward the plan is
+that of a prediction with softmax.`,
+		Example: `  weft inspect mnist-mlp
+  weft inspect mnist-mlp --plan --device webgpu
+  weft inspect mnist-mlp --plan --forward --batch 1
+  weft inspect runs/mnist-mlp-20261120-184500`,
+		Args: exactly(1, "a recipe or a checkpoint"),
+		RunE: func(c *cobra.Command, args []string) error {
+			v, err := a.inspected(args[0], preset)
+			if err != nil {
+				return err
+			}
+			if batch > 0 {
+				v.info.Options.Batch = batch
+			}
+			out := v.describe(a)
+			if plan || forward || source {
+				dev, err := device.Open(a.device)
+				if err != nil {
+					return hint(err, "weft devices lists what there is; --device cpu always works")
+				}
+				if err := a.printPlan(dev, v, forward, out); err != nil {
+					return err
+				}
+			}
+			return a.result(out)
+		},
+	}
+	c.Flags().BoolVar(&plan, "plan", false, "show the compiled training step")
+	c.Flags().BoolVar(&forward, "forward", false, "show the compiled prediction")
+	c.Flags().IntVar(&batch, "batch", 0, "images of one step (default: the recipe's)")
+	c.Flags().StringVar(&preset, "preset", "", "another set of the recipe's options")
+	c.Flags().StringVar(&a.device, "device", "cpu", "device to compile for")
+	return c
+}
+
+// view is what inspect looks at.
+type view struct {
+	model  nn.Module
+	recipe *train.Recipe
+	info   train.Info
+	file   string // "" for a recipe
+}
+
+// inspected finds a recipe by name, else a checkpoint by path.
+func (a *app) inspected(name, preset string) (*view, error) {
+	if _, err := os.Stat(name); err == nil {
+		m, info, file, err := a.openModel(name)
+		if err != nil {
+			return nil, err
+		}
+		r, err := train.Find(info.Recipe)
+		return &view{m, r, *info, file}, err
+	}
+	r, err := train.Find(name)
+	if err != nil {
+		return nil, hint(errors.New(err.Error()+"; and there is no such file"), "give a recipe, a run folder or a .safetensors file")
+	}
+	o, err := r.Preset(preset)
+	if err != nil {
+		return nil, usage(err, "see: weft train --help")
+	}
+	d := blank(0)
+	info := train.Info{Recipe: r.Name, Options: o, Preprocessing: train.PreprocessingOf(d), Classes: d.Classes}
+	m, err := r.Build(train.Spec{Channels: 1, Height: 28, Width: 28, Classes: 10, Options: o})
+	return &view{m, r, info, ""}, err
+}
+
+// describe prints what v is and returns it for JSON.
+func (v *view) describe(a *app) map[string]any {
+	i := &v.info
+	params := nn.Params(v.model)
+	out := map[string]any{"recipe": i.Recipe, "parameters": nn.Count(params), "options": i.Options, "preprocessing": i.Preprocessing, "classes": i.Classes}
+	if v.file != "" {
+		a.printf("%s: %s of recipe %s, epoch %d, step %d, trained on %s (%s)\n", v.file, i.Kind, i.Recipe, i.State.Epoch, i.State.Step, i.Data.Name, i.Data.Source)
+		out["file"], out["kind"], out["state"], out["data"] = v.file, i.Kind, i.State, i.Data
+		if i.State.BestEpoch > 0 {
+			a.printf("best validation accuracy %.2f %% in epoch %d\n", 100*i.State.BestAccuracy, i.State.BestEpoch)
+		}
+		if i.Test != nil {
+			a.printf("test accuracy %.2f %%, loss %.4f\n", 100*i.Test.Accuracy, i.Test.Loss)
+			out["test_accuracy"], out["test_loss"] = i.Test.Accuracy, i.Test.Loss
+		}
+	} else {
+		a.printf("%s: %s\n%s\n", i.Recipe, v.recipe.Doc, describe(&i.Options))
+	}
+	p := &i.Preprocessing
+	a.printf("input %dx%dx%d, mean %v, deviation %v; classes %s\n\n", p.Channels, p.Height, p.Width, p.Mean, p.Std, strings.Join(i.Classes, " "))
+	a.printf("%s\n", nn.Summary(v.model, 1, p.Channels, p.Height, p.Width))
+	var list []map[string]any
+	for _, q := range params {
+		list = append(list, map[string]any{"name": q.Name, "shape": q.Value.Shape(), "buffer": q.Buffer})
+	}
+	out["tensors"] = list
+	return out
+}
+
+// printPlan compiles the step and prints all of it.
+func (a *app) printPlan(dev *device.Device, v *view, forward bool, out map[string]any) error {
+	var prog *tensor.Program
+	if forward {
+		p := &v.info.Preprocessing
+		x := tensor.FromBytes(make([]uint8, v.info.Options.Batch*p.Channels*p.Height*p.Width), v.info.Options.Batch, p.Channels, p.Height, p.Width)
+		var err error
+		prog, err = tensor.Compile(dev, func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
+			return []*tensor.Tensor{v.model.Forward(p.Normalize(in[0].To(tensor.Float32))).Softmax(-1)}
+		}, x)
+		if err != nil {
+			return err
+		}
+		defer prog.Close()
+	} else {
+		o := v.info.Options
+		o.ValFraction, o.Patience = 0, 0
+		t, err := train.New(train.Config{Recipe: v.recipe, Options: o, Device: dev, Train: blank(max(60000, o.Batch*max(1, o.Accumulate)))})
+		if err != nil {
+			return err
+		}
+		defer t.Close()
+		prog = t.Program()
+	}
+	own, borrowed := prog.MemoryBytes()
+	a.printf("graph:\n%s\n%s\n", prog.Graph(), prog.Plan())
+	for i, s := range prog.Source() {
+		if s != "" {
+			a.printf("kernel %d on %s:\n%s\n", i, dev.Name(), s)
+		}
+	}
+	a.printf("%d kernels, %.3f MFLOP a step, peak memory %s (temporaries and results %s, variables and data %s)\n",
+		prog.KernelCount(), float64(prog.FLOPs())/1e6, bytes(int64(own+borrowed)), bytes(int64(own)), bytes(int64(borrowed)))
+	out["kernels"], out["flops"], out["memory"], out["memory_variables"] = prog.KernelCount(), prog.FLOPs(), own, borrowed
+	out["device"] = dev.Name()
+	return nil
+}

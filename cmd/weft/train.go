@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/weft-ml/weft/data"
+	"github.com/weft-ml/weft/train"
+)
+
+// trainFlags are the flags of weft train. Those of options say nothing unless
+// they are given: the recipe has the defaults.
+type trainFlags struct {
+	opts      train.Options
+	preset    string
+	data      string
+	out       string
+	resume    string
+	saveEvery string
+	noTest    bool
+}
+
+// optionFlags are the flags that replace single options of the recipe.
+func (f *trainFlags) optionFlags(s *pflag.FlagSet) {
+	o := &f.opts
+	s.IntVar(&o.Epochs, "epochs", 0, "passes over the training images")
+	s.IntVar(&o.Batch, "batch", 0, "images of one forward pass")
+	s.IntVar(&o.Accumulate, "accumulate", 0, "batches whose gradients make one update")
+	s.Float64Var(&o.LR, "lr", 0, "learning rate")
+	s.Float64Var(&o.MinLR, "min-lr", 0, "learning rate at the end of the schedule")
+	s.StringVar(&o.Optimizer, "optimizer", "", "one of "+strings.Join(train.Optimizers, ", "))
+	s.StringVar(&o.Schedule, "schedule", "", "one of "+strings.Join(train.Schedules, ", "))
+	s.Float64Var(&o.Warmup, "warmup", 0, "share of the updates during which the rate rises")
+	s.Float64Var(&o.Momentum, "momentum", 0, "momentum of sgd, nesterov and muon")
+	s.Float64Var(&o.WeightDecay, "weight-decay", 0, "weight decay")
+	s.Float64Var(&o.Clip, "clip", 0, "bound of the gradients' norm; 0 is none")
+	s.Float64Var(&o.LabelSmoothing, "label-smoothing", 0, "share of the label's probability given to all classes")
+	s.Float64Var(&o.Dropout, "dropout", 0, "share of hidden values dropped in training")
+	s.Float64Var(&o.EMA, "ema", 0, "decay of averaged weights; 0 is no averaging")
+	s.Float64Var(&o.Augment.Shift, "shift", 0, "random shift, as a share of the side")
+	s.Float64Var(&o.Augment.Rotate, "rotate", 0, "random rotation, in degrees")
+	s.Float64Var(&o.Augment.Scale, "scale", 0, "random scaling, as a share of the size")
+	s.Uint64Var(&o.Seed, "seed", 0, "seed of weights, order, split and augmentation")
+	s.Float64Var(&o.ValFraction, "val-fraction", 0, "share of the training images held out for validation")
+	s.IntVar(&o.Patience, "patience", 0, "epochs without a better validation accuracy before stopping; 0 trains all")
+	s.BoolVar(&o.KeepLast, "keep-last", false, "keep the last epoch's weights, not those of the best")
+}
+
+// apply replaces in o what flags were given, and names them.
+func (f *trainFlags) apply(s *pflag.FlagSet, o *train.Options) (given []string) {
+	mine := pflag.NewFlagSet("", pflag.ContinueOnError)
+	target := trainFlags{}
+	target.optionFlags(mine)
+	target.opts = *o
+	mine.VisitAll(func(p *pflag.Flag) {
+		if g := s.Lookup(p.Name); g.Changed {
+			given = append(given, "--"+p.Name)
+			p.Value.Set(g.Value.String())
+		}
+	})
+	*o = target.opts
+	return given
+}
+
+func (a *app) trainCommand() *cobra.Command {
+	f := &trainFlags{}
+	c := &cobra.Command{
+		Use:   "train RECIPE",
+		Short: "Train a network and test it",
+		Long:  "Train the network of a recipe, test it once at the end, and keep everything in a\nrun folder: weights, checkpoints, metrics, curves and the confusion matrix.\nCtrl-C saves; --resume goes on, to the same weights as without the interruption.\n\n" + recipeList(),
+		Example: `  weft train mnist-mlp
+  weft train mnist-mlp --preset seed --device webgpu
+  weft train mnist-mlp --data synthetic --epochs 3 --batch 64 --lr 0.05
+  weft train --resume runs/mnist-mlp-20261120-184500`,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return recipeNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+		Args: func(c *cobra.Command, args []string) error {
+			if f.resume != "" && len(args) > 0 {
+				return usage(errors.New("--resume knows its recipe"), "usage: weft train --resume RUN")
+			}
+			if f.resume == "" && len(args) != 1 {
+				return usage(errors.New("no recipe given"), "recipes: %s", strings.Join(recipeNames(), ", "))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return a.train(c, f, args) },
+	}
+	s := c.Flags()
+	f.optionFlags(s)
+	a.deviceFlag(c)
+	s.StringVar(&f.preset, "preset", "", "another set of the recipe's options")
+	s.StringVar(&f.data, "data", "auto", "mnist, fashion, synthetic, or auto: MNIST if it can be had, else synthetic")
+	s.StringVar(&f.out, "out", "runs", "folder for run folders")
+	s.StringVar(&f.resume, "resume", "", "run folder to go on with")
+	s.StringVar(&f.saveEvery, "save-every", "30s", "longest way between checkpoints: a time, or a number of steps")
+	s.BoolVar(&f.noTest, "no-test", false, "leave the test set alone, for choosing options by validation")
+	return c
+}
+
+func recipeNames() []string {
+	var names []string
+	for _, r := range train.Recipes() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+func recipeList() string {
+	var b strings.Builder
+	b.WriteString("Recipes:\n")
+	for _, r := range train.Recipes() {
+		fmt.Fprintf(&b, "  %-14s %s\n", r.Name, r.Doc)
+		fmt.Fprintf(&b, "  %-14s   default: %s\n", "", describe(&r.Options))
+		var presets []string
+		for p := range r.Presets {
+			presets = append(presets, p)
+		}
+		slices.Sort(presets)
+		for _, p := range presets {
+			o := r.Presets[p]
+			fmt.Fprintf(&b, "  %-14s   --preset %s: %s\n", "", p, describe(&o))
+		}
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// describe is options in one line.
+func describe(o *train.Options) string {
+	return fmt.Sprintf("%d epochs, batch %d, %s %g to %g %s", o.Epochs, o.Batch, o.Optimizer, o.LR, o.MinLR, o.Schedule)
+}
+
+// saving parses --save-every.
+func saving(s string) (steps int, every time.Duration, err error) {
+	if n, err := strconv.Atoi(s); err == nil && n >= 0 {
+		return n, 0, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return 0, d, nil
+	}
+	return 0, 0, usage(fmt.Errorf("--save-every %q is neither a time nor a number of steps", s), "for example 30s or 500")
+}
+
+func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) {
+	ctx := c.Context()
+	cfg := train.Config{}
+	if cfg.SaveSteps, cfg.SaveEvery, err = saving(f.saveEvery); err != nil {
+		return err
+	}
+	dataName := f.data
+	if f.resume != "" {
+		cfg.Dir = f.resume
+		info, err := train.ReadInfo(filepath.Join(f.resume, train.LastFile))
+		if err != nil {
+			return hint(fmt.Errorf("cannot resume: %w", err), "give the run folder that weft train printed; it holds %s", train.LastFile)
+		}
+		if cfg.Recipe, err = train.Find(info.Recipe); err != nil {
+			return err
+		}
+		cfg.Options = info.Options
+		if given := f.apply(c.Flags(), &cfg.Options); len(given) > 0 || f.preset != "" {
+			return usage(fmt.Errorf("a resumed run keeps its options, but %s was given", strings.Join(append(given, f.preset), " ")), "start a new run for other options")
+		}
+		if !c.Flags().Changed("data") {
+			dataName = info.Data.Name
+		}
+	} else {
+		if cfg.Recipe, err = train.Find(args[0]); err != nil {
+			return usage(err, "usage: weft train RECIPE")
+		}
+		if cfg.Options, err = cfg.Recipe.Preset(f.preset); err != nil {
+			return usage(err, "see: weft train --help")
+		}
+		f.apply(c.Flags(), &cfg.Options)
+		if err := cfg.Options.Check(); err != nil {
+			return usage(err, "see: weft train --help")
+		}
+	}
+	var test *data.Dataset
+	if cfg.Train, test, err = a.loadData(ctx, dataName); err != nil {
+		return err
+	}
+	if !f.noTest {
+		cfg.Test = test
+	}
+	if cfg.Device, err = a.openDevice(); err != nil {
+		return err
+	}
+	if f.resume == "" {
+		if cfg.Dir, err = train.NewRunDir(f.out, cfg.Recipe.Name, time.Now()); err != nil {
+			return err
+		}
+	}
+	return a.trainRun(ctx, cfg, f.resume != "")
+}
+
+// trainRun trains and reports.
+func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) error {
+	bar := a.newProgress()
+	cfg.Observer = train.Observer{
+		Progress: bar.progress,
+		Epoch: func(e train.Epoch) {
+			bar.epoch(e)
+			if err := drawCurves(cfg.Dir); err != nil {
+				bar.note(fmt.Sprintf("no curves: %v", err))
+			}
+		},
+		Warn: func(err error) { bar.note("warning: " + err.Error()) },
+	}
+	begin := time.Now()
+	start := train.New
+	if resumed {
+		start = train.Resume
+	}
+	t, err := start(cfg)
+	if err != nil {
+		if !resumed {
+			os.Remove(cfg.Dir) // Only if nothing is in it.
+		}
+		return err
+	}
+	defer t.Close()
+	info := t.Info()
+	p := t.Program()
+	own, borrowed := p.MemoryBytes()
+	a.notef("%s on %s: %s", info.Recipe, info.Data.Name, describe(&info.Options))
+	a.notef("compiled in %.1fs: %d kernels a step, %s and %s of variables and data", time.Since(begin).Seconds(), p.KernelCount(), bytes(int64(own)), bytes(int64(borrowed)))
+	if n := t.LeftOut(); n > 0 {
+		a.notef("%d images that fill no batch are left out of each epoch, other ones each time", n)
+	}
+	if resumed {
+		a.notef("going on at epoch %d, step %d", info.State.Epoch+1, info.State.Step)
+	} else if err := t.WriteConfig(map[string]any{"command": os.Args}); err != nil {
+		return err
+	}
+	res, err := t.Run(ctx)
+	bar.finish()
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return hint(err, "go on with: weft train --resume %s", cfg.Dir)
+		}
+		if errors.Is(err, train.ErrDiverged) {
+			return err
+		}
+		return hint(err, "the last checkpoint is in %s; go on with: weft train --resume %s", cfg.Dir, cfg.Dir)
+	}
+	return a.trainReport(cfg.Dir, t.Info(), res)
+}
+
+// trainReport prints the result and writes it to the run folder.
+func (a *app) trainReport(dir string, info train.Info, res *train.Result) error {
+	if res.Stopped {
+		a.printf("stopped after epoch %d: no better validation accuracy for %d epochs\n", res.State.Epoch, info.Options.Patience)
+	}
+	out := map[string]any{
+		"run": dir, "recipe": info.Recipe, "data": info.Data.Name, "epochs": res.State.Epoch, "steps": res.State.Step,
+		"seconds": res.State.Seconds, "steps_per_s": res.StepsPerSec,
+	}
+	if v := res.Validation; v != nil {
+		out["val_accuracy"], out["val_loss"], out["best_epoch"] = v.Accuracy, v.Loss, res.State.BestEpoch
+		a.printf("validation accuracy %.2f %% (loss %.4f), %d images, weights of epoch %d\n", 100*v.Accuracy, v.Loss, v.N, keptEpoch(info, res))
+	}
+	if s := res.Test; s != nil {
+		out["test_accuracy"], out["test_loss"] = s.Accuracy, s.Loss
+		if err := writeConfusion(dir, info.Classes, s.Confusion); err != nil {
+			return err
+		}
+		a.printf("\n%s\n", confusionText(info.Classes, s.Confusion))
+		a.printf("test accuracy %.2f %% (loss %.4f), %d images\n", 100*s.Accuracy, s.Loss, s.N)
+	}
+	a.printf("run folder: %s\n", dir)
+	return a.result(out)
+}
+
+func keptEpoch(info train.Info, res *train.Result) int {
+	if info.Options.KeepLast || res.State.BestEpoch == 0 {
+		return res.State.Epoch
+	}
+	return res.State.BestEpoch
+}
