@@ -31,6 +31,7 @@ type benchRow struct {
 
 func (a *app) benchCommand() *cobra.Command {
 	var seconds float64
+	var dev string
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure the matrix product and the training step on every device",
@@ -41,7 +42,7 @@ to, measured in the same run.`,
 		Example: "  weft bench\n  weft bench --device cpu --json",
 		Args:    exactly(0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
-			devs, err := a.benchDevices()
+			devs, err := a.benchDevices(dev)
 			if err != nil {
 				return err
 			}
@@ -60,14 +61,14 @@ to, measured in the same run.`,
 			return a.result(map[string]any{"bench": rows})
 		},
 	}
-	c.Flags().StringVar(&a.device, "device", "all", "device to measure, or all")
+	c.Flags().StringVar(&dev, "device", "all", "device to measure, or all")
 	c.Flags().Float64Var(&seconds, "seconds", 1, "time for each figure")
 	return c
 }
 
-func (a *app) benchDevices() ([]*device.Device, error) {
-	if a.device != "all" {
-		d, err := device.Open(a.device)
+func (a *app) benchDevices(name string) ([]*device.Device, error) {
+	if name != "all" {
+		d, err := device.Open(name)
 		return []*device.Device{d}, hint(err, "weft devices lists what there is")
 	}
 	devs := []*device.Device{device.CPU()}

@@ -47,13 +47,13 @@ runs on the CPU as well; --device auto never chooses it.`,
 }
 
 // openDevice opens what --device asks for and says in one line what it is.
-func (a *app) openDevice() (*device.Device, error) {
-	d, err := device.Open(a.device)
+func (a *app) openDevice(name string) (*device.Device, error) {
+	d, err := device.Open(name)
 	if err != nil {
 		return nil, hint(err, "weft devices lists what there is; --device cpu always works")
 	}
 	note := ""
-	if d.Kind() == "cpu" && (a.device == "auto" || a.device == "") {
+	if d.Kind() == "cpu" && name == "auto" {
 		note = " (no graphics card that WebGPU can use)"
 	}
 	a.notef("device: %s%s", d.Name(), note)

@@ -41,6 +41,7 @@ func (a *app) openModel(path string) (nn.Module, *train.Info, string, error) {
 
 func (a *app) evalCommand() *cobra.Command {
 	var name, split string
+	var dev *string
 	c := &cobra.Command{
 		Use:   "eval RUN|CHECKPOINT",
 		Short: "Test a trained network",
@@ -71,12 +72,12 @@ images of the data that it was trained on.`,
 			if set.ImageSize() != info.Preprocessing.Channels*info.Preprocessing.Height*info.Preprocessing.Width || len(set.Classes) != len(info.Classes) {
 				return hint(fmt.Errorf("%s does not fit the images of %s", file, set.Name), "choose another set with --data")
 			}
-			dev, err := a.openDevice()
+			d, err := a.openDevice(*dev)
 			if err != nil {
 				return err
 			}
 			begin := time.Now()
-			s, err := train.Evaluate(c.Context(), dev, m, set, info.Preprocessing)
+			s, err := train.Evaluate(c.Context(), d, m, set, info.Preprocessing)
 			if err != nil {
 				return err
 			}
@@ -92,12 +93,13 @@ images of the data that it was trained on.`,
 	}
 	c.Flags().StringVar(&name, "data", "", "data set (default: that of the training)")
 	c.Flags().StringVar(&split, "split", "test", "test or train")
-	a.deviceFlag(c)
+	dev = deviceFlag(c)
 	return c
 }
 
 func (a *app) predictCommand() *cobra.Command {
 	var model string
+	var dev *string
 	c := &cobra.Command{
 		Use:   "predict IMAGE",
 		Short: "Say what digit (or garment) a picture shows",
@@ -118,11 +120,11 @@ probability of every class.`,
 			if p := info.Preprocessing; p.Channels != 1 || p.Height != data.DigitSide || p.Width != data.DigitSide {
 				return hint(fmt.Errorf("%s takes images of %dx%dx%d", file, p.Channels, p.Height, p.Width), "choose a model of digits with --model")
 			}
-			dev, err := a.openDevice()
+			d, err := a.openDevice(*dev)
 			if err != nil {
 				return err
 			}
-			probs, err := probabilities(dev, m, info, pixels)
+			probs, err := probabilities(d, m, info, pixels)
 			if err != nil {
 				return err
 			}
@@ -152,7 +154,7 @@ probability of every class.`,
 		},
 	}
 	c.Flags().StringVar(&model, "model", "", "run folder or checkpoint (default: the newest run below ./runs)")
-	a.deviceFlag(c)
+	dev = deviceFlag(c)
 	return c
 }
 

@@ -31,7 +31,7 @@ func blank(n int) *data.Dataset {
 func (a *app) inspectCommand() *cobra.Command {
 	var plan, forward, source bool
 	var batch int
-	var preset string
+	var preset, dev string
 	c := &cobra.Command{
 		Use:   "inspect RECIPE|RUN|CHECKPOINT",
 		Short: "Show a network: parameters, metadata, and the compiled step",
@@ -54,11 +54,11 @@ that of a prediction with softmax.`,
 			}
 			out := v.describe(a)
 			if plan || forward || source {
-				dev, err := device.Open(a.device)
+				d, err := device.Open(dev)
 				if err != nil {
 					return hint(err, "weft devices lists what there is; --device cpu always works")
 				}
-				if err := a.printPlan(dev, v, forward, out); err != nil {
+				if err := a.printPlan(d, v, forward, out); err != nil {
 					return err
 				}
 			}
@@ -69,7 +69,7 @@ that of a prediction with softmax.`,
 	c.Flags().BoolVar(&forward, "forward", false, "show the compiled prediction")
 	c.Flags().IntVar(&batch, "batch", 0, "images of one step (default: the recipe's)")
 	c.Flags().StringVar(&preset, "preset", "", "another set of the recipe's options")
-	c.Flags().StringVar(&a.device, "device", "cpu", "device to compile for")
+	c.Flags().StringVar(&dev, "device", "cpu", "device to compile for")
 	return c
 }
 

@@ -63,7 +63,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 type app struct {
 	stdout, stderr io.Writer
 	json           bool
-	device         string
 }
 
 func (a *app) root() *cobra.Command {
@@ -88,8 +87,8 @@ replays it on the CPU or, through WebGPU, on a graphics card.`,
 }
 
 // deviceFlag adds --device.
-func (a *app) deviceFlag(c *cobra.Command) {
-	c.Flags().StringVar(&a.device, "device", "auto", "cpu, webgpu, webgpu:NAME, or auto: a graphics card if there is one, else the CPU")
+func deviceFlag(c *cobra.Command) *string {
+	return c.Flags().String("device", "auto", "cpu, webgpu, webgpu:NAME, or auto: a graphics card if there is one, else the CPU")
 }
 
 // printf writes for people: to standard output, or beside it when that is for

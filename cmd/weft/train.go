@@ -27,6 +27,7 @@ type trainFlags struct {
 	out       string
 	resume    string
 	saveEvery string
+	device    *string
 	noTest    bool
 }
 
@@ -98,7 +99,7 @@ func (a *app) trainCommand() *cobra.Command {
 	}
 	s := c.Flags()
 	f.optionFlags(s)
-	a.deviceFlag(c)
+	f.device = deviceFlag(c)
 	s.StringVar(&f.preset, "preset", "", "another set of the recipe's options")
 	s.StringVar(&f.data, "data", "auto", "mnist, fashion, synthetic, or auto: MNIST if it can be had, else synthetic")
 	s.StringVar(&f.out, "out", "runs", "folder for run folders")
@@ -193,7 +194,7 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 	if !f.noTest {
 		cfg.Test = test
 	}
-	if cfg.Device, err = a.openDevice(); err != nil {
+	if cfg.Device, err = a.openDevice(*f.device); err != nil {
 		return err
 	}
 	if f.resume == "" {
