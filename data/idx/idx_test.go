@@ -149,7 +149,8 @@ func TestWriteRefuses(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	for _, a := range []*Array{large(), {Uint8, []int{3}, []byte{1, 2, 3}}, {Float32, []int{1, 2}, make([]byte, 8)}} {
+	// Small seeds: the search shortens what it finds byte by byte.
+	for _, a := range []*Array{{Uint8, []int{2, 4, 5}, make([]byte, 40)}, {Uint8, []int{3}, []byte{1, 2, 3}}, {Float32, []int{1, 2}, make([]byte, 8)}} {
 		b := encode(f, a)
 		f.Add(b)
 		f.Add(compress(b))
