@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -25,8 +26,8 @@ var errStalled = errors.New("the connection delivered nothing for too long")
 
 const defaultMaxBytes = 4 << 30
 
-// attempt appends to part what is missing of url.
-func attempt(parent context.Context, url, part string, file File, opts Options) (err error) {
+// attempt appends to part what is missing of the file at address.
+func attempt(parent context.Context, address, part string, file File, opts Options) (err error) {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	stall := opts.Stall
@@ -49,7 +50,7 @@ func attempt(parent context.Context, url, part string, file File, opts Options) 
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
@@ -151,6 +152,11 @@ func restart(out *os.File, why error) error {
 func cause(ctx context.Context, err error) error {
 	if c := context.Cause(ctx); c != nil {
 		return c
+	}
+	// The address is in the message already, said by Get.
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		return outer.Err
 	}
 	return err
 }
