@@ -67,10 +67,9 @@ type Tile struct {
 	SplitK int // threads of a workgroup that share the sum of an output; 0 is 1
 	Unroll int // steps of k written out in the innermost loop; 0 is the default
 
-	Shared  bool // stage blocks of A and B in workgroup memory
-	BK      int  // shared: depth of a block along k
-	Stages  int  // shared: blocks in flight, 1 or 2; 0 is 2
-	Swizzle int  // rows of tiles that are walked together, for the cache; 0 is 1
+	Shared bool // stage blocks of A and B in workgroup memory
+	BK     int  // shared: depth of a block along k
+	Stages int  // shared: blocks in flight, 1 or 2; 0 is 2
 }
 
 func (t Tile) String() string {
@@ -85,9 +84,6 @@ func (t Tile) String() string {
 	}
 	if t.Unroll > 0 {
 		s += fmt.Sprintf(" u%d", t.Unroll)
-	}
-	if t.Swizzle > 1 {
-		s += fmt.Sprintf(" sw%d", t.Swizzle)
 	}
 	return s
 }
@@ -143,7 +139,7 @@ func (m *Matmul) Body() (decls, body string, workgroup, dispatch [3]int) {
 	w := &mmWriter{depth: 1}
 	t := m.Tile
 	tilesM, tilesN := (m.M+t.BM-1)/t.BM, (m.N+t.BN-1)/t.BN
-	m.place(w, tilesM, tilesN)
+	m.place(w)
 	if t.Shared {
 		decls = m.shared(w)
 	} else {
@@ -153,31 +149,14 @@ func (m *Matmul) Body() (decls, body string, workgroup, dispatch [3]int) {
 }
 
 // place declares mm_b, and mm_m0 and mm_n0, the tile's first row and column.
-func (m *Matmul) place(w *mmWriter, tilesM, tilesN int) {
-	t := m.Tile
+func (m *Matmul) place(w *mmWriter) {
 	if m.Batch > 1 {
 		w.line("let mm_b = wid.z;")
 	} else {
 		w.line("let mm_b = 0u;")
 	}
-	if t.Swizzle <= 1 || tilesM == 1 || tilesN == 1 {
-		w.line("let mm_m0 = wid.y * %du;", t.BM)
-		w.line("let mm_n0 = wid.x * %du;", t.BN)
-		return
-	}
-	// Workgroups start in order of their number: walking Swizzle rows of tiles
-	// column by column makes those that run together share more of A and B.
-	rows := min(t.Swizzle, tilesM)
-	w.line("let mm_lin = wid.y * %du + wid.x;", tilesN)
-	w.line("let mm_band = mm_lin / %du;", rows*tilesN)
-	w.line("let mm_in = mm_lin %% %du;", rows*tilesN)
-	if tilesM%rows == 0 {
-		w.line("let mm_rows = %du;", rows)
-	} else {
-		w.line("let mm_rows = min(%du, %du - mm_band * %du);", rows, tilesM, rows)
-	}
-	w.line("let mm_m0 = (mm_band * %du + mm_in %% mm_rows) * %du;", rows, t.BM)
-	w.line("let mm_n0 = (mm_in / mm_rows) * %du;", t.BN)
+	w.line("let mm_m0 = wid.y * %du;", m.Tile.BM)
+	w.line("let mm_n0 = wid.x * %du;", m.Tile.BN)
 }
 
 // mmSide is A or B seen alike: an outer index (m or n) and k.

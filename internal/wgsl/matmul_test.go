@@ -136,10 +136,10 @@ func limits(d *gpu.Device) TileLimits {
 // and oblong, each with and without a whole warp of threads.
 var testTiles = []Tile{
 	{BM: 32, BN: 32, BK: 8, TM: 4, TN: 4, Shared: true, Stages: 1},
-	{BM: 64, BN: 32, BK: 16, TM: 8, TN: 4, Shared: true, Stages: 2, Swizzle: 2},
-	{BM: 32, BN: 64, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 2, SplitK: 4, Unroll: 2},
+	{BM: 64, BN: 32, BK: 16, TM: 8, TN: 4, Shared: true, Stages: 2, Unroll: 4},
+	{BM: 32, BN: 64, BK: 32, TM: 4, TN: 8, Shared: true, Stages: 2, SplitK: 4, Unroll: 2},
 	{BM: 64, BN: 64, BK: 8, TM: 8, TN: 8, Shared: true, Stages: 1, SplitK: 2, Unroll: 1},
-	{BM: 16, BN: 16, BK: 32, TM: 4, TN: 4, Shared: true, Stages: 2},
+	{BM: 16, BN: 16, BK: 32, TM: 4, TN: 4, Shared: true, Stages: 2, Unroll: 8},
 	{BM: 8, BN: 8, TM: 1, TN: 1},
 	{BM: 16, BN: 32, TM: 4, TN: 4, Unroll: 2},
 	{BM: 4, BN: 8, TM: 2, TN: 2, SplitK: 8},
@@ -151,19 +151,22 @@ var testTiles = []Tile{
 func TestMatmulTiles(t *testing.T) {
 	d := openGPU(t)
 	r := rand.New(rand.NewPCG(1, 2))
-	sizes := [][4]int{ // batch, m, n, k
-		{1, 64, 64, 64}, // whole tiles
-		{2, 70, 37, 45}, // nothing divides anything
-		{1, 68, 36, 52}, // edges, but vec4s everywhere
-		{3, 1, 10, 7},
-		{1, 128, 96, 20},
-	}
-	for _, sz := range sizes {
+	for i, sz := range [][4]int{ // batch, m, n, k
+		{2, 70, 37, 45},  // nothing divides anything
+		{1, 68, 36, 52},  // edges, but vec4s everywhere
+		{1, 128, 64, 64}, // whole tiles
+		{3, 1, 10, 7},    // less than a tile
+	} {
 		for trans := range 4 {
 			mm := PlainMatmul(sz[0], sz[1], sz[2], sz[3], trans&1 != 0, trans&2 != 0)
 			a, b := random(r, sz[0]*sz[1]*sz[3]), random(r, sz[0]*sz[3]*sz[2])
 			want := reference(mm, a, b)
-			for _, tile := range testTiles {
+			for j, tile := range testTiles {
+				// Software drivers take long to compile: all transposes for the hardest
+				// size, each tile with one or two of them for the others.
+				if i > 0 && trans != (j+i)%4 && (i > 1 || trans != (j+2)%4) {
+					continue
+				}
 				mm.Tile = tile
 				if err := mm.Check(limits(d)); err != nil {
 					t.Fatal(err)
@@ -178,20 +181,16 @@ func TestMatmulTiles(t *testing.T) {
 func TestMatmulChosen(t *testing.T) {
 	d := openGPU(t)
 	r := rand.New(rand.NewPCG(3, 4))
-	hardware := TileLimits{WorkgroupStorage: 32 << 10, Invocations: 1024}
-	small := TileLimits{WorkgroupStorage: 16 << 10, Invocations: 256}
-	for _, sz := range [][4]int{{1, 64, 128, 784}, {1, 64, 10, 128}, {1, 10, 128, 64}, {1, 1, 128, 784}, {1, 128, 1, 300}, {2, 33, 65, 17}, {1, 256, 256, 64}} {
-		for trans := range 4 {
-			mm := PlainMatmul(sz[0], sz[1], sz[2], sz[3], trans&1 != 0, trans&2 != 0)
-			a, b := random(r, sz[0]*sz[1]*sz[3]), random(r, sz[0]*sz[3]*sz[2])
-			want := reference(mm, a, b)
-			for _, lim := range []TileLimits{limits(d), hardware, small} {
-				mm.Tile = ChooseTile(mm, lim)
-				if err := mm.Check(lim); err != nil {
-					t.Fatal(err)
-				}
-				checkClose(t, fmt.Sprintf("%v trans%d %v", sz, trans, mm.Tile), runPlain(t, d, mm, a, b), want, sz[3])
+	for i, sz := range [][4]int{{1, 64, 128, 784}, {1, 64, 10, 128}, {1, 10, 128, 64}, {1, 1, 128, 784}, {1, 128, 1, 300}, {2, 33, 65, 17}} {
+		mm := PlainMatmul(sz[0], sz[1], sz[2], sz[3], i&1 != 0, i&2 == 0)
+		a, b := random(r, sz[0]*sz[1]*sz[3]), random(r, sz[0]*sz[3]*sz[2])
+		want := reference(mm, a, b)
+		for _, lim := range []TileLimits{limits(d), {WorkgroupStorage: 16 << 10, Invocations: 256}} {
+			mm.Tile = ChooseTile(mm, lim)
+			if err := mm.Check(lim); err != nil {
+				t.Fatal(err)
 			}
+			checkClose(t, fmt.Sprintf("%v %v", sz, mm.Tile), runPlain(t, d, mm, a, b), want, sz[3])
 		}
 	}
 }
@@ -209,8 +208,8 @@ func TestMatmulChooseFits(t *testing.T) {
 						t.Errorf("%d %d %d: %v", m, n, k, err)
 					}
 					list := Candidates(mm, lim)
-					if len(list) == 0 || list[0] != mm.Tile {
-						t.Errorf("%d %d %d: the first candidate is not the table's choice", m, n, k)
+					if len(list) == 0 || len(list) > 12 || list[0] != mm.Tile {
+						t.Errorf("%d %d %d: candidates %v; the table chose %v", m, n, k, list, mm.Tile)
 					}
 					for _, c := range list {
 						mm.Tile = c

@@ -16,9 +16,7 @@ func largeTiles() (out []wgsl.Tile) {
 	} {
 		out = append(out, wgsl.Tile{BM: c.bm, BN: c.bn, BK: c.bk, TM: c.tm, TN: c.tn, SplitK: c.split, Shared: true, Stages: c.stages})
 	}
-	walked := out[0]
-	walked.Swizzle = 8
-	return append(out, walked)
+	return out
 }
 
 // middleTiles are for products with some tens of thousands of outputs.
