@@ -140,9 +140,14 @@ func (p *Plan) block(worker, bi, bj int) {
 		for j := j0; j < j1; j++ {
 			nj := j * k.nr
 			n := min(k.nr, ch.n-nj)
-			bp, ldb := ptr(buf, p.offB+j*k.nr*p.kChunk+k0*k.nr), k.nr*4
-			if p.inB && (k.masked || n == k.nr) {
+			// Only pointers that are used may be made: one past the end of the
+			// workspace could be another object's.
+			var bp, ap *float32
+			ldb, lda := k.nr*4, k.aw*4
+			if kc > 0 && p.inB && (k.masked || n == k.nr) {
 				bp, ldb = ptr(p.b, (ch.k0+k0)*s.BRow+ch.n0+nj), s.BRow*4
+			} else if kc > 0 {
+				bp = ptr(buf, p.offB+j*k.nr*p.kChunk+k0*k.nr)
 			}
 			tiles, narrow := k.wide, k.narrow
 			if p.inRows {
@@ -153,11 +158,14 @@ func (p *Plan) block(worker, bi, bj int) {
 			}
 			for i := i0; i < i1; i++ {
 				mi, m := split(ch.m, pm, i)
-				ap, lda := ptr(buf, p.offA+i*k.aw*p.kChunk+k0*k.aw), k.aw*4
-				if p.inRows {
+				switch {
+				case kc == 0:
+				case p.inRows:
 					ap, lda = ptr(p.a, (ch.m0+mi)*s.ARow+ch.k0+k0), s.ARow*4
-				} else if p.inA {
+				case p.inA:
 					ap, lda = ptr(p.a, ch.m0+mi+(ch.k0+k0)*s.ACol), s.ACol*4
+				default:
+					ap = ptr(buf, p.offA+i*k.aw*p.kChunk+k0*k.aw)
 				}
 				at := (mi-m0)*ld + nj - n0
 				if k.masked || n == k.nr {
