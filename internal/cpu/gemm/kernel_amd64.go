@@ -2,7 +2,7 @@ package gemm
 
 import "golang.org/x/sys/cpu"
 
-//go:generate go run gen/main.go
+//go:generate go run gen/main.go gen/pack.go gen/vector.go
 
 //go:noescape
 func gemv512(k int, a *float32, lda int, b *float32, ldb int, c *float32, n, add int)
@@ -24,6 +24,30 @@ func packTrans512(dst *float32, ldd int, src *float32, stride, k4 int)
 
 //go:noescape
 func packTrans256(dst *float32, ldd int, src *float32, stride, k4 int)
+
+//go:noescape
+func gemv256x64(k int, a *float32, lda int, b *float32, ldb int, c *float32, add int)
+
+//go:noescape
+func gemv256x8(k int, a *float32, lda int, b *float32, ldb int, c *float32, add int)
+
+func gemv256(k int, a *float32, lda int, b *float32, ldb int, c *float32, n, add int) {
+	for n >= 64 {
+		gemv256x64(k, a, lda, b, ldb, c, add)
+		if n -= 64; n == 0 {
+			return // before a pointer leaves its matrix
+		}
+		b, c = at(b, 256), at(c, 256)
+	}
+	for n >= 8 {
+		gemv256x8(k, a, lda, b, ldb, c, add)
+		if n -= 8; n == 0 {
+			return // before a pointer leaves its matrix
+		}
+		b, c = at(b, 32), at(c, 32)
+	}
+	gemvRest(k, a, lda, b, ldb, c, n, add)
+}
 
 // machine lists the kernels of this processor. The AVX-512 tile of 14×32 uses
 // 28 of the 32 registers as sums: for every step of k it loads 16 vectors and
@@ -49,7 +73,7 @@ func machine() []*kernel {
 			wide: tile256Table, exactA: true,
 			kc: 256, mt: 24, nt: 16, blocks: 6,
 			transW: 8, trans: packTrans256,
-			dots: dots256,
+			gemv: gemv256, dots: dots256,
 		})
 	}
 	return ks

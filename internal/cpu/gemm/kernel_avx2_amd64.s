@@ -868,6 +868,90 @@ DATA dotMask<>+112(SB)/8, $0
 DATA dotMask<>+120(SB)/8, $0
 GLOBL dotMask<>(SB), RODATA|NOPTR, $128
 
+// func gemv256x64(k int, a *float32, lda int, b *float32, ldb int, c *float32, add int)
+TEXT ·gemv256x64(SB), NOSPLIT, $0-56
+	MOVQ k+0(FP), CX
+	MOVQ a+8(FP), SI
+	MOVQ lda+16(FP), R9
+	MOVQ b+24(FP), DI
+	MOVQ ldb+32(FP), R8
+	MOVQ c+40(FP), DX
+	MOVQ add+48(FP), AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	TESTQ CX, CX
+	JZ done
+loop:
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS 0(DI), Y8, Y0
+	VFMADD231PS 32(DI), Y8, Y1
+	VFMADD231PS 64(DI), Y8, Y2
+	VFMADD231PS 96(DI), Y8, Y3
+	VFMADD231PS 128(DI), Y8, Y4
+	VFMADD231PS 160(DI), Y8, Y5
+	VFMADD231PS 192(DI), Y8, Y6
+	VFMADD231PS 224(DI), Y8, Y7
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ CX
+	JNZ loop
+done:
+	TESTQ AX, AX
+	JZ store
+	VADDPS 0(DX), Y0, Y0
+	VADDPS 32(DX), Y1, Y1
+	VADDPS 64(DX), Y2, Y2
+	VADDPS 96(DX), Y3, Y3
+	VADDPS 128(DX), Y4, Y4
+	VADDPS 160(DX), Y5, Y5
+	VADDPS 192(DX), Y6, Y6
+	VADDPS 224(DX), Y7, Y7
+store:
+	VMOVUPS Y0, 0(DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VZEROUPPER
+	RET
+
+// func gemv256x8(k int, a *float32, lda int, b *float32, ldb int, c *float32, add int)
+TEXT ·gemv256x8(SB), NOSPLIT, $0-56
+	MOVQ k+0(FP), CX
+	MOVQ a+8(FP), SI
+	MOVQ lda+16(FP), R9
+	MOVQ b+24(FP), DI
+	MOVQ ldb+32(FP), R8
+	MOVQ c+40(FP), DX
+	MOVQ add+48(FP), AX
+	VXORPS Y0, Y0, Y0
+	TESTQ CX, CX
+	JZ done
+loop:
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS 0(DI), Y8, Y0
+	ADDQ R9, SI
+	ADDQ R8, DI
+	DECQ CX
+	JNZ loop
+done:
+	TESTQ AX, AX
+	JZ store
+	VADDPS 0(DX), Y0, Y0
+store:
+	VMOVUPS Y0, 0(DX)
+	VZEROUPPER
+	RET
+
 // func packTrans256(dst *float32, ldd int, src *float32, stride, k4 int)
 TEXT ·packTrans256(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI

@@ -142,3 +142,17 @@ func (p *Plan) putVector(worker, j0 int, out []float32) {
 		}
 	}
 }
+
+// gemvRest is the last few columns, too few for a vector.
+func gemvRest(k int, a *float32, lda int, b *float32, ldb int, c *float32, n, add int) {
+	for j := range n {
+		var s float32
+		for i := range k {
+			s += *at(a, i*lda) * *at(b, i*ldb+4*j)
+		}
+		if add != 0 {
+			s += *at(c, 4*j)
+		}
+		*at(c, 4*j) = s
+	}
+}
