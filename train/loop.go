@@ -71,7 +71,7 @@ func (l *loop) init(t *Trainer) {
 		// count of updates is in its state or follows from "step".
 		s.SetInt(slots.seed, seed+int32(batch%o.micro())*0x3C6EF372)
 		s.SetInt(slots.step, int32(update))
-		s.Set(slots.lr, float32(o.rate(update, t.total)))
+		s.Set(slots.lr, float32(t.rate(update)))
 	}
 	l.collect = func(_ int, r []float32) {
 		l.loss += float64(r[0])
@@ -82,7 +82,7 @@ func (l *loop) init(t *Trainer) {
 		loss, acc := l.loss/float64(l.micro), l.accuracy/float64(l.micro)
 		l.loss, l.accuracy, l.micro = 0, 0, 0
 		s := &t.state
-		lr := o.rate(s.Step, t.total)
+		lr := t.rate(s.Step)
 		s.Step++
 		s.Batch++
 		s.LossSum += loss
@@ -250,7 +250,7 @@ func (t *Trainer) endEpoch(ctx context.Context, rate float64) error {
 	e := Epoch{
 		Epoch: s.Epoch + 1, Step: s.Step,
 		TrainLoss: s.LossSum / float64(t.perEpoch), TrainAccuracy: s.AccuracySum / float64(t.perEpoch),
-		LR: o.rate(s.Step-1, t.total), StepsPerSec: rate,
+		LR: t.rate(s.Step - 1), StepsPerSec: rate,
 	}
 	better := false
 	if t.val != nil {

@@ -131,9 +131,11 @@ func (m *metrics) flush() error {
 	if m.dir == "" || m.steps.Len() == 0 {
 		return nil
 	}
-	err := appendTo(filepath.Join(m.dir, StepsFile), m.steps.Bytes())
+	if err := appendTo(filepath.Join(m.dir, StepsFile), m.steps.Bytes()); err != nil {
+		return err // The rows are kept for the next time.
+	}
 	m.steps.Reset()
-	return err
+	return nil
 }
 
 func (m *metrics) epoch(e *Epoch) error {
@@ -149,12 +151,18 @@ func (m *metrics) epoch(e *Epoch) error {
 		appendTo(filepath.Join(m.dir, EpochsCSVFile), []byte(e.csv()+"\n")))
 }
 
+// appendTo adds all of b to a file or, on a full disk, nothing.
 func appendTo(path string, b []byte) error {
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
+	st, err := f.Stat()
+	if err == nil {
+		if _, err = f.Write(b); err != nil {
+			f.Truncate(st.Size())
+		}
+	}
 	return errors.Join(err, f.Close())
 }
 

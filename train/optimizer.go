@@ -2,56 +2,61 @@ package train
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/weft-ml/weft/nn"
-	"github.com/weft-ml/weft/tensor"
+	"github.com/weft-ml/weft/optim"
 )
 
-// optimizer adapts an update rule to the step.
-type optimizer struct {
-	step  func(t *tensor.Trace, lr *tensor.Tensor, grads []*tensor.Tensor)
-	state []nn.Param
-}
-
-func newOptimizer(o *Options, params []nn.Param) (*optimizer, error) {
-	if o.Optimizer != "sgd" {
-		return nil, fmt.Errorf("optimizer %q is not there yet", o.Optimizer)
-	}
-	op := &optimizer{}
-	if o.Momentum > 0 {
+// newOptimizer makes the optimizer that o names.
+func newOptimizer(o *Options, params []nn.Param) (optim.Optimizer, error) {
+	switch o.Optimizer {
+	case "sgd":
+		return optim.NewSGD(params, optim.SGDOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay}), nil
+	case "nesterov":
+		return optim.NewSGD(params, optim.SGDOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay, Nesterov: true}), nil
+	case "adam":
+		return optim.NewAdam(params, optim.AdamOptions{WeightDecay: o.WeightDecay}), nil
+	case "adamw":
+		return optim.NewAdamW(params, optim.AdamOptions{WeightDecay: o.WeightDecay}), nil
+	case "muon":
+		// Muon is for what lies between the ends: the last matrix, which makes
+		// the logits, and everything that is no matrix take AdamW. Updates of
+		// both are of one size, so that they share the rate.
+		last := ""
 		for _, p := range params {
-			op.state = append(op.state, nn.Param{Name: p.Name + ".momentum", Value: tensor.NewVariable(p.Name+".momentum", make([]float32, p.Value.Len()), p.Value.Shape()...)})
-		}
-	}
-	op.step = func(t *tensor.Trace, lr *tensor.Tensor, grads []*tensor.Tensor) {
-		for i, p := range params {
-			g := grads[i]
-			if o.WeightDecay > 0 {
-				g = g.Add(p.Value.MulScalar(o.WeightDecay))
+			if optim.IsMatrix(p) {
+				last = p.Name
 			}
-			if o.Momentum > 0 {
-				m := op.state[i].Value
-				g = t.Assign(m, m.MulScalar(o.Momentum).Add(g))
-			}
-			t.Assign(p.Value, p.Value.Sub(g.Mul(lr)))
 		}
+		inner, rest := optim.Split(params, func(p nn.Param) bool { return optim.IsMatrix(p) && p.Name != last })
+		if len(inner) == 0 {
+			return optim.NewAdamW(params, optim.AdamOptions{WeightDecay: o.WeightDecay}), nil
+		}
+		return optim.Groups(
+			optim.Group{Optimizer: optim.NewMuon(inner, optim.MuonOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay, MatchRMS: true})},
+			optim.Group{Optimizer: optim.NewAdamW(rest, optim.AdamOptions{WeightDecay: o.WeightDecay})},
+		), nil
 	}
-	return op, nil
+	return nil, fmt.Errorf("no optimizer %q", o.Optimizer)
 }
 
-// rate is the learning rate of update step (from 0) of total.
-func (o *Options) rate(step, total int) float64 {
+// schedule is the learning rate of each of total updates.
+func (o *Options) schedule(total int) optim.Schedule {
 	warm := int(o.Warmup * float64(total))
-	if step < warm {
-		return o.LR * float64(step+1) / float64(warm+1)
-	}
-	at := float64(step-warm) / float64(max(1, total-warm-1))
+	rest := max(1, total-warm-1)
+	var s optim.Schedule
 	switch o.Schedule {
 	case "cosine":
-		return o.MinLR + (o.LR-o.MinLR)*(1+math.Cos(math.Pi*min(at, 1)))/2
+		s = optim.Cosine(o.LR, o.MinLR, rest)
 	case "linear":
-		return o.LR + (o.MinLR-o.LR)*min(at, 1)
+		s = optim.Linear(o.LR, o.MinLR, rest)
+	case "onecycle":
+		return optim.OneCycle(optim.OneCycleOptions{Max: o.LR, Steps: total})
+	default:
+		s = optim.Constant(o.LR)
 	}
-	return o.LR
+	if warm > 0 {
+		s = optim.Warmup(warm, 1/float64(warm+1), s)
+	}
+	return s
 }

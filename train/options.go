@@ -52,8 +52,8 @@ type Options struct {
 
 // Optimizers and Schedules are the names that Options accept.
 var (
-	Optimizers = []string{"sgd", "adam", "adamw", "muon"}
-	Schedules  = []string{"constant", "cosine", "linear"}
+	Optimizers = []string{"sgd", "nesterov", "adam", "adamw", "muon"}
+	Schedules  = []string{"constant", "cosine", "linear", "onecycle"}
 )
 
 // Check reports options that make no sense, all at once.
@@ -74,6 +74,7 @@ func (o *Options) Check() error {
 	bad(!rate(o.LR) || o.LR == 0, "lr: %v, want a positive number", o.LR)
 	bad(!rate(o.MinLR), "min-lr: %v, want 0 or more", o.MinLR)
 	bad(!share(o.Warmup), "warmup: %v, want a share from 0 to 1", o.Warmup)
+	bad(o.Optimizer == "nesterov" && o.Momentum == 0, "momentum: nesterov needs one, such as 0.9")
 	bad(!share(o.Momentum), "momentum: %v, want 0 or more and less than 1", o.Momentum)
 	bad(!rate(o.WeightDecay), "weight-decay: %v, want 0 or more", o.WeightDecay)
 	bad(!rate(o.Clip), "clip: %v, want 0 or more", o.Clip)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/optim"
 	"github.com/weft-ml/weft/tensor"
 )
 
@@ -17,7 +18,7 @@ type stepper struct {
 	model nn.Module
 	// average holds the averaged weights, built like model; nil without EMA.
 	average nn.Module
-	optim   *optimizer
+	optim   optim.Optimizer
 	data    *resident
 	order   *tensor.Tensor // Int32 [n], the epoch's order
 	sums    []*tensor.Tensor
@@ -61,10 +62,9 @@ func (s *stepper) compile() error {
 			}
 			if last {
 				if s.opts.Clip > 0 {
-					grads = clipNorm(grads, s.opts.Clip)
+					grads, _ = optim.ClipGradNorm(grads, s.opts.Clip)
 				}
-				s.optim.step(t, t.Scalar("lr"), grads)
-				s.averageInto(t)
+				s.averageInto(t, s.optim.Step(t, t.Scalar("lr"), grads))
 			}
 			return []*tensor.Tensor{loss, accuracy}
 		})
@@ -83,11 +83,11 @@ func (s *stepper) compile() error {
 	return nil
 }
 
-// averageInto moves the averaged weights towards the weights with which the
-// step began. The decay grows from 1/10 to its bound, so that the random
+// averageInto moves the averaged weights towards the parameters' new values.
+// The decay grows from 1/10 to its bound, so that the random
 // initial weights are soon forgotten:
 // min(decay, (1 + step) / (10 + step)).
-func (s *stepper) averageInto(t *tensor.Trace) {
+func (s *stepper) averageInto(t *tensor.Trace, values []*tensor.Tensor) {
 	if s.average == nil {
 		return
 	}
@@ -95,29 +95,14 @@ func (s *stepper) averageInto(t *tensor.Trace) {
 	decay := step.AddScalar(1).Div(step.AddScalar(10)).Minimum(tensor.Scalar(s.opts.EMA))
 	from := nn.Params(s.model)
 	for i, v := range nn.Params(s.average) {
-		if v.Value.DType() != tensor.Float32 {
+		if from[i].Buffer {
 			t.Assign(v.Value, from[i].Value)
 			continue
 		}
-		x := from[i].Value
+		x := values[0]
+		values = values[1:]
 		t.Assign(v.Value, x.Add(decay.Mul(v.Value.Sub(x))))
 	}
-}
-
-// clipNorm scales gradients together so that their norm is at most bound
-// (Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural
-// networks", 2012).
-func clipNorm(grads []*tensor.Tensor, bound float64) []*tensor.Tensor {
-	sum := tensor.Scalar(0)
-	for _, g := range grads {
-		sum = sum.Add(g.Square().Sum())
-	}
-	scale := tensor.Scalar(bound).Div(sum.Sqrt().AddScalar(1e-6)).Minimum(tensor.Scalar(1))
-	out := make([]*tensor.Tensor, len(grads))
-	for i, g := range grads {
-		out[i] = g.Mul(scale)
-	}
-	return out
 }
 
 // evaluated is the model whose weights count: the averaged one if there is
@@ -131,7 +116,7 @@ func (s *stepper) evaluated() nn.Module {
 
 // variables are everything that a checkpoint holds.
 func (s *stepper) variables() []nn.Param {
-	vars := append(nn.Params(s.model), prefixed(optimizerPrefix, s.optim.state)...)
+	vars := append(nn.Params(s.model), prefixed(optimizerPrefix, s.optim.State())...)
 	if s.average != nil {
 		vars = append(vars, prefixed(averagePrefix, nn.Params(s.average))...)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/format/safetensors"
 	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/optim"
 	"github.com/weft-ml/weft/tensor"
 )
 
@@ -87,6 +88,7 @@ type Trainer struct {
 	met   *metrics
 
 	perEpoch, total int
+	rate            optim.Schedule
 	order           []int32
 	classes         []string
 	trainSet        *data.Dataset
@@ -189,6 +191,7 @@ func prepare(cfg Config) (_ *Trainer, err error) {
 		return nil, fmt.Errorf("%d training images are fewer than the %d of one update; lower --batch or --accumulate", t.trainSet.N, o.Batch*o.micro())
 	}
 	t.total = t.perEpoch * o.Epochs
+	t.rate = o.schedule(t.total)
 	spec := specOf(t.info.Preprocessing, len(t.classes), *o)
 	s := &stepper{dev: cfg.Device, opts: o}
 	if s.model, err = cfg.Recipe.Build(spec); err != nil {

@@ -50,6 +50,15 @@ func drawCurves(dir string) error {
 			acc.val = append(acc.val, plotter.XY{X: x, Y: 100 * *e.ValAccuracy})
 		}
 	}
+	// Batches of the beginning are near chance; what matters lies above.
+	low := 100.0
+	for _, q := range append(append(plotter.XYs{}, acc.train...), acc.val...) {
+		low = min(low, q.Y)
+	}
+	low = max(0, low-(100-low)/2)
+	for i := range acc.steps {
+		acc.steps[i].Y = max(acc.steps[i].Y, low)
+	}
 	return errors.Join(loss.draw(dir), acc.draw(dir))
 }
 
@@ -64,8 +73,11 @@ func (c *curve) draw(dir string) error {
 	p.Title.Text = c.title
 	p.X.Label.Text = "epoch"
 	p.Y.Label.Text = c.y
-	p.Legend.Top = !c.log
 	p.Legend.Top = c.log
+	p.Legend.XOffs, p.Legend.YOffs = -10, 10
+	if c.log {
+		p.Legend.YOffs = -10
+	}
 	p.Add(plotter.NewGrid())
 	for _, l := range []struct {
 		name  string

@@ -28,7 +28,8 @@ const (
 // if that cannot be had, synthetic digits, with the reason.
 func (a *app) loadData(ctx context.Context, name string) (train, test *data.Dataset, err error) {
 	o := mnist.Options{Progress: a.downloadProgress()}
-	switch name {
+	// Checkpoints know a set by the name of its training part.
+	switch strings.TrimSuffix(name, "-train") {
 	case "auto", "mnist":
 		train, test, err = mnist.Load(ctx, o)
 		if name == "auto" && errors.Is(err, mnist.ErrUnavailable) {

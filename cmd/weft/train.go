@@ -205,15 +205,26 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 	return a.trainRun(ctx, cfg, f.resume != "")
 }
 
+// drawEvery is how long the curves of a run under way may be out of date:
+// drawing them takes a few tenths of a second.
+const drawEvery = 15 * time.Second
+
 // trainRun trains and reports.
 func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) error {
 	bar := a.newProgress()
+	draw := func() {
+		if err := drawCurves(cfg.Dir); err != nil {
+			bar.note(fmt.Sprintf("warning: no curves: %v", err))
+		}
+	}
+	drawn := time.Now()
 	cfg.Observer = train.Observer{
 		Progress: bar.progress,
 		Epoch: func(e train.Epoch) {
 			bar.epoch(e)
-			if err := drawCurves(cfg.Dir); err != nil {
-				bar.note(fmt.Sprintf("no curves: %v", err))
+			if time.Since(drawn) > drawEvery {
+				draw()
+				drawn = time.Now()
 			}
 		},
 		Warn: func(err error) { bar.note("warning: " + err.Error()) },
@@ -241,11 +252,12 @@ func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) erro
 	}
 	if resumed {
 		a.notef("going on at epoch %d, step %d", info.State.Epoch+1, info.State.Step)
-	} else if err := t.WriteConfig(map[string]any{"command": os.Args}); err != nil {
+	} else if err := t.WriteConfig(map[string]any{"command": append([]string{"weft"}, os.Args[1:]...)}); err != nil {
 		return err
 	}
 	res, err := t.Run(ctx)
 	bar.finish()
+	draw()
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return hint(err, "go on with: weft train --resume %s", cfg.Dir)
