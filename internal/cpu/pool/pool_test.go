@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,6 +30,25 @@ func TestDoReachesEveryWorkerOnce(t *testing.T) {
 		if got := counts[n-1].Load(); got != 2001 {
 			t.Errorf("Do after Close: worker %d ran %d times, want 2001", n-1, got)
 		}
+	}
+}
+
+// TestDoWhileFallingAsleep starts phases at about the moment at which workers
+// give up waiting; a wake-up lost there would hang the test.
+func TestDoWhileFallingAsleep(t *testing.T) {
+	p := New(4)
+	defer p.Close()
+	var n atomic.Int32
+	f := func(int) { n.Add(1) }
+	const rounds = 4000
+	for i := range rounds {
+		p.Do(f)
+		for range i % 400 {
+			runtime.Gosched()
+		}
+	}
+	if got := n.Load(); got != 4*rounds {
+		t.Fatalf("%d calls, want %d", got, 4*rounds)
 	}
 }
 
