@@ -160,10 +160,11 @@ func Gather(dst, src []float32, idx []int32) { active.gather(dst, src, idx[:len(
 // every machine. The sum of nothing is 0.
 func Sum(a []float32) float32 { return active.sum(a) }
 
-// MaxOf is the largest element, NaN if any is NaN, -Inf of nothing.
+// MaxOf is the largest element, NaN if any is NaN, -Inf of nothing. Which of +0
+// and -0 it gives, if both are the largest, is not specified.
 func MaxOf(a []float32) float32 { return active.maxOf(a) }
 
-// MinOf is the smallest element, NaN if any is NaN, +Inf of nothing.
+// MinOf is the smallest element, NaN if any is NaN, +Inf of nothing, as MaxOf.
 func MinOf(a []float32) float32 { return active.minOf(a) }
 
 // RandUniform sets dst[i] to a uniform number in [0, 1) with 24 random bits:

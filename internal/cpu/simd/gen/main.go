@@ -193,7 +193,7 @@ func (g *gen) load(i int, kind byte) {
 	}
 }
 
-// select sets register dst to a where cmp(x, y) holds, else leaves it. cmp is
+// blendIf sets register dst to a where cmp(x, y) holds, else leaves it. cmp is
 // the predicate of VCMPPS; y may be a memory operand.
 func (g *gen) blendIf(cmp int, x int, y any, a any, dst int) {
 	if g.wide {
