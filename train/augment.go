@@ -38,48 +38,54 @@ func (a Augment) none() bool { return a == Augment{} }
 // 0..255.
 //
 // The map runs backwards, from the pixel to where its value comes from:
-// source = centre + R (pixel - centre) / scale - shift.
+// source = centre + R (pixel - centre) / scale - shift. It is a product of
+// each image's 2x3 matrix with the pixels' coordinates, so that random numbers
+// and sines are computed once for an image and not once for a pixel.
 func (a Augment) gather(t *tensor.Trace, flat, index *tensor.Tensor, c, h, w int) *tensor.Tensor {
 	b := index.Dim(0)
 	between := func(bound float64) *tensor.Tensor {
-		return t.Uniform(b, 1, 1).MulScalar(2 * bound).AddScalar(-bound)
+		return t.Uniform(b).MulScalar(2 * bound).AddScalar(-bound)
 	}
 	cy, cx := float64(h-1)/2, float64(w-1)/2
-	y := tensor.Arange(h).To(tensor.Float32).AddScalar(-cy).Reshape(1, h, 1)
-	x := tensor.Arange(w).To(tensor.Float32).AddScalar(-cx).Reshape(1, 1, w)
+	grid := make([]float32, 3*h*w)
+	for i := range h * w {
+		grid[i], grid[h*w+i], grid[2*h*w+i] = float32(float64(i/w)-cy), float32(float64(i%w)-cx), 1
+	}
 	// Draws happen in this order whatever is switched on, so that a bound of
 	// one kind does not change the numbers of another.
 	dy, dx := between(a.Shift*float64(h)), between(a.Shift*float64(w))
 	angle := between(a.Rotate * math.Pi / 180)
 	zoom := between(a.Scale).AddScalar(1).Reciprocal()
 	sin, cos := angle.Sin().Mul(zoom), angle.Cos().Mul(zoom)
-	sy := x.Mul(sin).Add(y.Mul(cos)).Sub(dy).AddScalar(cy)
-	sx := x.Mul(cos).Sub(y.Mul(sin)).Sub(dx).AddScalar(cx)
+	rows := tensor.Stack(1,
+		tensor.Stack(1, cos, sin, dy.Neg().AddScalar(cy)),
+		tensor.Stack(1, sin.Neg(), cos, dx.Neg().AddScalar(cx)))
+	source := rows.Reshape(2*b, 3).MatMul(tensor.New(grid, 3, h*w)).Reshape(b, 2, h, w)
+	sy, sx := source.Slice(1, 0, 1).Squeeze(1), source.Slice(1, 1, 2).Squeeze(1)
 
-	y0, x0 := sy.Floor(), sx.Floor()
-	fy, fx := sy.Sub(y0), sx.Sub(x0)
-	iy, ix := y0.To(tensor.Int32), x0.To(tensor.Int32)
+	// Truncation of positive numbers is floor, and cheaper.
+	far := float64(4 * max(h, w))
+	split := func(s *tensor.Tensor, side int) (at *tensor.Tensor, weights [2]*tensor.Tensor) {
+		at = s.AddScalar(far).To(tensor.Int32).AddScalar(-far)
+		f := s.Sub(at.To(tensor.Float32))
+		inside := func(q *tensor.Tensor) *tensor.Tensor {
+			return q.Ge(tensor.FromInts([]int32{0})).And(q.Lt(tensor.FromInts([]int32{int32(side)})))
+		}
+		zero := tensor.Scalar(0)
+		return at, [2]*tensor.Tensor{
+			tensor.Where(inside(at), f.Neg().AddScalar(1), zero),
+			tensor.Where(inside(at.AddScalar(1)), f, zero),
+		}
+	}
+	iy, wy := split(sy, h)
+	ix, wx := split(sx, w)
 	base := index.Reshape(b, 1, 1, 1).MulScalar(float64(c)).Add(tensor.Arange(c).Reshape(1, c, 1, 1)).MulScalar(float64(h * w))
-	var sum *tensor.Tensor
+	at := iy.MulScalar(float64(w)).Add(ix).Reshape(b, 1, h, w).Add(base)
+	sum := tensor.Scalar(0)
 	for corner := range 4 {
-		qy, wy := iy, fy.Neg().AddScalar(1)
-		if corner >= 2 {
-			qy, wy = iy.AddScalar(1), fy
-		}
-		qx, wx := ix, fx.Neg().AddScalar(1)
-		if corner%2 == 1 {
-			qx, wx = ix.AddScalar(1), fx
-		}
-		inside := qy.Ge(tensor.FromInts([]int32{0})).And(qy.Lt(tensor.FromInts([]int32{int32(h)}))).
-			And(qx.Ge(tensor.FromInts([]int32{0}))).And(qx.Lt(tensor.FromInts([]int32{int32(w)})))
-		weight := tensor.Where(inside, wy.Mul(wx), tensor.Scalar(0)).Reshape(b, 1, h, w)
-		at := qy.MulScalar(float64(w)).Add(qx).Reshape(b, 1, h, w).Add(base)
-		v := flat.IndexSelect(0, at.Reshape(-1)).To(tensor.Float32).Reshape(b, c, h, w).Mul(weight)
-		if sum == nil {
-			sum = v
-		} else {
-			sum = sum.Add(v)
-		}
+		y, x := corner/2, corner%2
+		v := flat.IndexSelect(0, at.AddScalar(float64(y*w+x)).Reshape(-1)).To(tensor.Float32).Reshape(b, c, h, w)
+		sum = sum.Add(v.Mul(wy[y].Mul(wx[x]).Reshape(b, 1, h, w)))
 	}
 	return sum
 }
