@@ -23,6 +23,8 @@ type Device struct {
 	staging handle // of Read
 	stage   uint64 // its size
 
+	waiting sync.WaitGroup // calls of Ticket.Wait, which Close must outlast
+
 	freed atomic.Uint64 // grows when anything is destroyed: streams check again then
 }
 
@@ -226,12 +228,16 @@ func (d *Device) Lost() error {
 // closes it. Later calls on the device return ErrClosed.
 func (d *Device) Close() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.closed {
+		d.mu.Unlock()
 		return
 	}
 	d.closed = true
 	d.freed.Add(1)
+	d.mu.Unlock()
+	d.waiting.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for g := range d.groups {
 		d.drv.freeBindGroup(g)
 	}

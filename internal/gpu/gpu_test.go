@@ -469,6 +469,30 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// A goroutine that waits while others submit, and while the device is closed.
+func TestWaitConcurrently(t *testing.T) {
+	d := open(t)
+	r := newRig(t, d, true)
+	s := r.stream(t, 200)
+	done := make(chan error)
+	for range 4 {
+		tk := must[Ticket](t)(d.Submit(s))
+		go func() { done <- tk.Wait() }()
+	}
+	for range 3 {
+		must[Ticket](t)(d.Submit(s))
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	d.Close()
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func BenchmarkSubmit10(b *testing.B) {
 	d := open(b)
 	r := newRig(b, d, true)

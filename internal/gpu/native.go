@@ -120,6 +120,9 @@ func enables(f Features) string {
 	return ""
 }
 
+// The stream's steps cross as they are.
+var _ = [C.sizeof_wg_op]struct{}([unsafe.Sizeof(op{})]struct{}{})
+
 type native struct {
 	d       *C.wg_device
 	layouts []handle // group layouts, then freed on close

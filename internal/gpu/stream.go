@@ -247,12 +247,15 @@ func (t Ticket) Wait() error {
 		return nil
 	}
 	err := d.check()
+	if err == nil {
+		d.waiting.Add(1)
+		defer d.waiting.Done()
+	}
 	d.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	// Not under the lock: others may submit meanwhile. Close during a Wait is the
-	// caller's race to avoid.
+	// Not under the lock: others may submit meanwhile.
 	if err := d.drv.wait(t.serial); err != nil {
 		return fmt.Errorf("gpu: Wait: %w", err)
 	}
