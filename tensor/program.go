@@ -334,6 +334,39 @@ func (p *Program) FLOPs() int {
 	return n
 }
 
+// KernelTime is what one kernel of a step costs.
+type KernelTime struct {
+	Name        string
+	Nanoseconds float64
+	FLOPs       int // arithmetic operations
+	Bytes       int // memory touched, each buffer once
+}
+
+// Profile runs steps (with the scalars of the last submit) and returns for
+// each kernel the median of its times. Variables change as they do in any
+// step.
+func (p *Program) Profile(steps int) ([]KernelTime, error) {
+	times := make([][]float64, len(p.plan.Kernels))
+	for range max(steps, 1) {
+		ns, err := p.exec.Profile()
+		if err != nil {
+			return nil, err
+		}
+		for i, t := range ns {
+			times[i] = append(times[i], t)
+		}
+	}
+	for _, s := range p.written {
+		s.written()
+	}
+	list := make([]KernelTime, len(times))
+	for i, k := range p.plan.Kernels {
+		slices.Sort(times[i])
+		list[i] = KernelTime{k.Name, times[i][len(times[i])/2], k.FLOPs(), k.Bytes()}
+	}
+	return list, nil
+}
+
 // Graph prints the traced graph, Plan the kernels and buffers.
 func (p *Program) Graph() string { return p.plan.Graph.String() }
 

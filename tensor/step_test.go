@@ -1,9 +1,11 @@
 package tensor_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/weft-ml/weft/device"
@@ -121,26 +123,86 @@ func devices(t testing.TB) []*device.Device {
 	return list
 }
 
+// BenchmarkMLPStep replays the training step; on a GPU with many steps in a
+// submit and three submits under way, as training does.
 func BenchmarkMLPStep(b *testing.B) {
-	for _, batch := range []int{64, 512} {
-		b.Run(map[int]string{64: "64", 512: "512"}[batch], func(b *testing.B) {
-			const samples = 4096
-			s := newMLPStep(b, device.CPU(), samples, batch)
-			defer s.prog.Close()
-			at, lr := s.prog.Slot("at"), s.prog.Slot("lr")
-			pos := 0
-			fill := func(_ int, sc Scalars) {
-				sc.SetInt(at, int32(pos))
-				sc.Set(lr, 0.01)
-				pos = (pos + batch) % (samples - batch + 1)
+	for _, dev := range devices(b) {
+		for _, batch := range []int{64, 512} {
+			b.Run(fmt.Sprintf("%s/batch=%d", dev.Kind(), batch), func(b *testing.B) {
+				const samples = 8192
+				s := newMLPStep(b, dev, samples, batch)
+				defer s.prog.Close()
+				at, lr := s.prog.Slot("at"), s.prog.Slot("lr")
+				pos := 0
+				fill := func(_ int, sc Scalars) {
+					sc.SetInt(at, int32(pos))
+					sc.Set(lr, 0.01)
+					pos = (pos + batch) % (samples - batch + 1)
+				}
+				n := 1
+				if dev.Kind() == "webgpu" {
+					n = MaxSteps
+				}
+				b.ReportAllocs()
+				steps := 0
+				for b.Loop() {
+					if err := s.prog.Submit(n, fill); err != nil {
+						b.Fatal(err)
+					}
+					steps += n
+				}
+				for range 3 {
+					if _, err := s.prog.Collect(nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if testing.Verbose() {
+					times, err := s.prog.Profile(51)
+					if err != nil {
+						b.Fatal(err)
+					}
+					for _, k := range times {
+						b.Logf("%9.1f us %8.1f GFLOP/s %8.1f GB/s %s", k.Nanoseconds/1e3, float64(k.FLOPs)/k.Nanoseconds, float64(k.Bytes)/k.Nanoseconds, k.Name)
+					}
+				}
+				per := float64(steps) / b.Elapsed().Seconds()
+				b.ReportMetric(per, "steps/s")
+				b.ReportMetric(per*float64(s.prog.FLOPs())/1e9, "GFLOP/s")
+			})
+		}
+	}
+}
+
+// BenchmarkMatMul multiplies square matrices, through the whole path.
+func BenchmarkMatMul(b *testing.B) {
+	for _, dev := range devices(b) {
+		for _, n := range []int{512, 1024, 2048, 4096} {
+			if dev.Kind() == "cpu" && n > 2048 || n > 512 && strings.Contains(dev.Name(), "llvmpipe") {
+				continue
 			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := s.prog.Submit(1, fill); err != nil {
+			b.Run(fmt.Sprintf("%s/%d", dev.Kind(), n), func(b *testing.B) {
+				v := make([]float32, n*n)
+				r := rand.New(rand.NewPCG(3, 4))
+				for i := range v {
+					v[i] = r.Float32() - 0.5
+				}
+				x, y := NewVariable("x", v, n, n), NewVariable("y", v, n, n)
+				p, err := Compile(dev, func(*Trace, []*Tensor) []*Tensor { return []*Tensor{x.MatMul(y)} })
+				if err != nil {
 					b.Fatal(err)
 				}
-			}
-			b.ReportMetric(float64(s.prog.FLOPs())*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-		})
+				defer p.Close()
+				times, err := p.Profile(5)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for b.Loop() {
+					if times, err = p.Profile(11); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(times[0].FLOPs)/times[0].Nanoseconds, "GFLOP/s")
+			})
+		}
 	}
 }

@@ -49,6 +49,9 @@ type Exec interface {
 	// there is none. At most Depth submits can be outstanding: the next
 	// Submit drops the results of the oldest.
 	Collect(dst []uint32) (n int, err error)
+	// Profile runs one step with the scalars of the last submit and returns the
+	// nanoseconds that each kernel took. It fails on devices that cannot tell.
+	Profile() ([]float64, error)
 	// Kernels is the generated code of each kernel, for people to read; empty
 	// where kernels are interpreted.
 	Kernels() []string

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/weft-ml/weft/internal/backend"
@@ -122,7 +123,8 @@ type exec struct {
 	ring    []uint32
 	rows    [backend.Depth][]uint32 // results of submits not yet collected
 	steps   [backend.Depth]int
-	head, n int // oldest uncollected submit and their number
+	head, n int      // oldest uncollected submit and their number
+	last    []uint32 // scalars of the last step
 }
 
 // runner is a kernel ready to run; scalars are the step's values and slot its
@@ -133,7 +135,7 @@ type runner interface {
 
 // Compile prepares each kernel and allocates what the plan owns.
 func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (backend.Exec, error) {
-	e := &exec{b: b, p: p, scalars: len(p.Graph.Scalars)}
+	e := &exec{b: b, p: p, scalars: len(p.Graph.Scalars), last: make([]uint32, len(p.Graph.Scalars))}
 	e.bufs = make([]*buffer, len(p.Buffers))
 	e.offset = make([]int, len(p.Buffers))
 	arena := e.alloc(p.ArenaBytes)
@@ -202,6 +204,7 @@ func (e *exec) Submit(n int, scalars []uint32) error {
 			r.run(row, step)
 		}
 	}
+	copy(e.last, scalars[(n-1)*e.scalars:])
 	if e.n == backend.Depth {
 		e.head, e.n = (e.head+1)%backend.Depth, e.n-1
 	}
@@ -210,6 +213,17 @@ func (e *exec) Submit(n int, scalars []uint32) error {
 	e.steps[slot] = n
 	e.n++
 	return nil
+}
+
+// Profile takes the time of each kernel of a step.
+func (e *exec) Profile() ([]float64, error) {
+	ns := make([]float64, len(e.runs))
+	for i, r := range e.runs {
+		start := time.Now()
+		r.run(e.last, 0)
+		ns[i] = float64(time.Since(start).Nanoseconds())
+	}
+	return ns, nil
 }
 
 func (e *exec) Collect(dst []uint32) (int, error) {

@@ -20,6 +20,8 @@ type instr struct {
 	i2      func(dst, a, b []int32)
 	cmp     func(dst []int32, a, b []float32)
 	special func(c *context, in *instr, n int)
+	scalarF func(a, b, c float32) float32 // the same for one element, with the
+	scalarI func(a, b, c int32) int32     // same bits; nil if that is not certain
 	row     *ir.Row
 	addr    *address // loads, indices and range tests
 	limit   int      // range tests
@@ -69,11 +71,11 @@ func elementwise(k *kernel.Kernel, dst int) instr {
 	case from == ir.F32 && unaryF[v.Op] != nil:
 		in.f1 = unaryF[v.Op]
 	case from == ir.F32 && binaryF[v.Op] != nil:
-		in.f2 = binaryF[v.Op]
+		in.f2, in.scalarF = binaryF[v.Op], in.row.F32
 	case from == ir.F32 && compareF[v.Op] != nil:
 		in.cmp = compareF[v.Op]
 	case from != ir.F32 && binaryI[v.Op] != nil:
-		in.i2 = binaryI[v.Op]
+		in.i2, in.scalarI = binaryI[v.Op], in.row.I32
 	case from == ir.F32:
 		in.special = plainF
 	default:
@@ -139,6 +141,13 @@ func cast(from, to ir.DType) func(c *context, in *instr, n int) {
 			dst[i] = truth(v != 0)
 		}
 	}
+}
+
+// castBytes loads bytes that lie side by side and widens them to floats in
+// one pass.
+func castBytes(c *context, in *instr, n int) {
+	at := in.addr.base(c)
+	simd.U8ToF32(c.to(in, n), c.mem[in.addr.buf][at:at+n])
 }
 
 func truth(b bool) int32 {

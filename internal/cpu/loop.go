@@ -97,7 +97,7 @@ func (l *loop) part(w int) {
 				c.coord[d] = rest % m.k.Dims[d]
 				rest /= m.k.Dims[d]
 			}
-			c.exec(m.outerU[0], 1)
+			c.uniform(m.outerU[0])
 		}
 		l.item(c, n)
 	}
@@ -114,7 +114,7 @@ func (l *loop) item(c *context, n int) {
 		} else {
 			l.stageAlong(c, s)
 		}
-		c.exec(m.outerU[s+1], 1)
+		c.uniform(m.outerU[s+1])
 		c.exec(m.outerV[s+1], n)
 	}
 	if len(m.innerStores) > 0 {
@@ -152,7 +152,7 @@ func (l *loop) stageAcross(c *context, s, n int) {
 	total, part := c.sum[:n], c.part[:n]
 	terms, parts := 0, 0
 	for {
-		c.exec(m.innerU[s], 1)
+		c.uniform(m.innerU[s])
 		c.exec(m.innerV[s], n)
 		v := c.reg(st.Val, n)
 		if terms == 0 {
@@ -188,7 +188,7 @@ func (l *loop) stageAlong(c *context, s int) {
 	acc := c.sum[:min(m.block, m.extent)]
 	first := true
 	for {
-		c.exec(m.innerU[s], 1)
+		c.uniform(m.innerU[s])
 		for c.v0 = 0; c.v0 < m.extent; c.v0 += m.block {
 			n := min(m.block, m.extent-c.v0)
 			c.exec(m.innerV[s], n)
@@ -214,7 +214,7 @@ func (l *loop) innerStores(c *context, n int) {
 	m := l.m
 	s := len(m.k.Stages)
 	for {
-		c.exec(m.innerU[s], 1)
+		c.uniform(m.innerU[s])
 		if m.outer {
 			c.exec(m.innerV[s], n)
 			for i := range m.innerStores {
@@ -349,7 +349,7 @@ func chooseVector(k *kernel.Kernel) int {
 			access(st.Index)
 		}
 		perBlock += 8 * float64(len(k.Stages))
-		if cost := perElem + perBlock/float64(min(extent, maxBlock)); cost < bestCost {
+		if cost := perElem + perBlock/float64(blockFor(extent, len(k.Vals))); cost < bestCost {
 			best, bestCost = d, cost
 		}
 	}

@@ -8,9 +8,24 @@ import (
 	"github.com/weft-ml/weft/internal/kernel"
 )
 
-// maxBlock is the most elements that one instruction works on: a few tens of
-// registers of 2 KB stay in the first-level cache.
+// maxBlock is the most elements that one instruction works on. A few tens of
+// registers of 2 KB stay in the first-level cache; short programs take longer
+// blocks.
 const maxBlock = 512
+
+// blockFor returns the block for a program of n values along a loop of the
+// given extent: as few blocks as possible, of equal length.
+func blockFor(extent, n int) int {
+	most := maxBlock
+	if n <= 20 {
+		most = 2 * maxBlock
+	}
+	if extent <= most {
+		return extent
+	}
+	blocks := (extent + most - 1) / most
+	return min(most, ((extent+blocks-1)/blocks+15)/16*16)
+}
 
 // machine is a kernel's program sorted by how often its values change. One of
 // the loop variables is the vector variable, along which blocks are formed;
@@ -77,8 +92,8 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 	if vec >= 0 {
 		m.extent, m.outer = k.Dims[vec], vec < k.Outer
 	}
-	m.block = min(m.extent, maxBlock)
 	n := len(k.Vals)
+	m.block = blockFor(m.extent, n)
 	stages := len(k.Stages)
 
 	// What each value depends on: loop variables as bits, and how many
@@ -139,7 +154,11 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 		}
 	}
 	m.addStores()
+	used := m.used()
 	for i := range k.Vals {
+		if !used[i] {
+			continue
+		}
 		switch v := &k.Vals[i]; {
 		case v.Kind == kernel.Result:
 			m.result[v.N] = i
@@ -169,6 +188,41 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 		}
 	}
 	return m
+}
+
+// used marks the values that have an instruction of their own: a byte load
+// whose only users widen it to floats has not.
+func (m *machine) used() []bool {
+	k := m.k
+	used := make([]bool, len(k.Vals))
+	for i := range k.Vals {
+		v := &k.Vals[i]
+		used[i] = used[i] || v.Kind == kernel.Result
+		v.Uses(func(a int) { used[a] = used[a] || !m.widens(i) })
+	}
+	for _, st := range k.Stages {
+		used[st.Val] = true
+	}
+	for _, st := range k.Stores {
+		used[st.Val] = true
+	}
+	return used
+}
+
+// widens reports whether value i is the conversion of a contiguous byte load
+// to floats, which is one instruction.
+func (m *machine) widens(i int) bool {
+	k := m.k
+	v := &k.Vals[i]
+	if v.Kind != kernel.Elem || v.Op != ir.OpCast || v.DType != ir.F32 {
+		return false
+	}
+	a := &k.Vals[v.Args[0]]
+	if a.Kind != kernel.Load || a.Mask >= 0 || k.Bufs[a.N].DType != ir.U8 {
+		return false
+	}
+	step, linear := a.Index.Affine(m.vec, func(a int) bool { return m.varying[a] })
+	return linear && step == 1
 }
 
 // markFills finds the uniform values that are needed for whole blocks.
@@ -217,9 +271,41 @@ func (m *machine) addStores() {
 		}
 		v := &k.Vals[st.Val]
 		s.direct = m.varying[st.Val] && (v.Kind == kernel.Elem || v.Kind == kernel.Load) && a.linear && a.step == 1 &&
-			!k.Bufs[st.Buf].Read && written[st.Buf] == 1 && stored[st.Val] == 1
+			written[st.Buf] == 1 && stored[st.Val] == 1 && (!k.Bufs[st.Buf].Read || m.inPlace(&st))
 		m.outerStores = append(m.outerStores, s)
 	}
+}
+
+// inPlace reports whether a store may replace the elements that the program
+// has loaded from the same buffer while they are still being looked at: every
+// such load is of the stored element, and nothing uses one after the value
+// that is stored.
+func (m *machine) inPlace(st *kernel.Store) bool {
+	k := m.k
+	if k.Vals[st.Val].Kind != kernel.Elem || len(k.Stages) > 0 {
+		return false
+	}
+	old := map[int]bool{}
+	for i := range k.Vals {
+		v := &k.Vals[i]
+		if v.Kind == kernel.Load && v.N == st.Buf {
+			if v.Mask >= 0 || v.Index.Key() != st.Index.Key() {
+				return false
+			}
+			old[i] = true
+		}
+		late := false
+		v.Uses(func(a int) { late = late || old[a] && i > st.Val })
+		if late {
+			return false
+		}
+	}
+	for _, other := range k.Stores {
+		if old[other.Val] {
+			return false
+		}
+	}
+	return true
 }
 
 // compile returns the instruction of value i.
@@ -231,11 +317,15 @@ func (m *machine) compile(i int) instr {
 	switch v.Kind {
 	case kernel.Elem:
 		in = elementwise(k, i)
+		if m.widens(i) {
+			in.addr = m.compile(v.Args[0]).addr
+			in.special = castBytes
+		}
 		in.uniform = v.Op == ir.OpRand && !m.varying[v.Args[1]] && !m.varying[v.Args[2]]
 	case kernel.Load:
 		in.addr = newAddress(v.Index, m.vec, varies)
 		in.addr.buf, in.addr.dtype, in.addr.mask = v.N, k.Bufs[v.N].DType, v.Mask
-		in.addr.copy = k.Bufs[v.N].Write
+		in.addr.copy = k.Bufs[v.N].Write && !m.direct(v.N)
 		in.special = load
 	case kernel.AsValue:
 		in.addr, in.special = newAddress(v.Index, m.vec, varies), asValue
@@ -251,6 +341,16 @@ func (m *machine) compile(i int) instr {
 		}
 	}
 	return in
+}
+
+// direct reports whether the store to buffer u works in place.
+func (m *machine) direct(u int) bool {
+	for _, s := range m.outerStores {
+		if s.addr.buf == u && s.direct {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *machine) newContext() *context {
@@ -282,10 +382,36 @@ func (c *context) begin(scalars []uint32, slot int) {
 			simd.Fill(c.base[i], math.Float32frombits(scalars[v.N]))
 		}
 	}
-	c.exec(c.m.consts, 1)
+	c.uniform(c.m.consts)
 }
 
-// exec runs instructions for n elements; n is 1 for uniform values.
+// uniform runs instructions whose values are the same for the whole block.
+// There may be as many of these as elements (one row of a gather), so the
+// usual ones skip the vector primitives.
+func (c *context) uniform(code []instr) {
+	for i := range code {
+		in := &code[i]
+		switch {
+		case in.scalarI != nil:
+			d := c.base[in.dst][:1]
+			ints(d)[0] = in.scalarI(ints(c.cur[in.args[0]])[0], ints(c.cur[in.args[1]])[0], 0)
+			c.cur[in.dst] = d
+		case in.scalarF != nil:
+			d := c.base[in.dst][:1]
+			d[0] = in.scalarF(c.cur[in.args[0]][0], c.cur[in.args[1]][0], 0)
+			c.cur[in.dst] = d
+		default:
+			c.exec(code[i:i+1], 1)
+			continue
+		}
+		if in.fill {
+			simd.Fill(c.base[in.dst], c.base[in.dst][0])
+			c.cur[in.dst] = c.base[in.dst]
+		}
+	}
+}
+
+// exec runs instructions for n elements.
 func (c *context) exec(code []instr, n int) {
 	for i := range code {
 		in := &code[i]

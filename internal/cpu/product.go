@@ -143,7 +143,7 @@ func (d *product) finish(worker, m0, m1, n0, n1 int, acc []float32, ld int) {
 	}
 	for i := from; i < to; i++ {
 		c.coord[dim] = i
-		c.exec(m.outerU[0], 1)
+		c.uniform(m.outerU[0])
 		for c.v0 = vfrom; c.v0 < vto; c.v0 += m.block {
 			n := min(m.block, vto-c.v0)
 			c.exec(m.outerV[0], n)

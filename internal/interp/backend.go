@@ -1,7 +1,7 @@
 package interp
 
 import (
-	"fmt"
+	"errors"
 	"math"
 	"unsafe"
 
@@ -62,7 +62,10 @@ func (d Device) Compile(p *plan.Plan, bind func(int) backend.Buffer) (backend.Ex
 
 func (e *exec) Buffer(i int) (backend.Buffer, int) { return e.bufs[i], 0 }
 func (e *exec) Kernels() []string                  { return make([]string, len(e.p.Kernels)) }
-func (e *exec) Close()                             {}
+func (e *exec) Profile() ([]float64, error) {
+	return nil, errors.New("weft: the reference interpreter has no kernels to time")
+}
+func (e *exec) Close() {}
 
 func (e *exec) Submit(n int, scalars []uint32) error {
 	g := e.p.Graph
@@ -84,7 +87,7 @@ func (e *exec) Submit(n int, scalars []uint32) error {
 			}
 			b, ok := leafBuf[l]
 			if !ok {
-				panic(fmt.Sprintf("interp: leaf %q has no buffer", l.Name))
+				return unread(l)
 			}
 			return fromWords(l.DType, b.words, ir.NumElems(l.Shape))
 		})
@@ -98,13 +101,28 @@ func (e *exec) Submit(n int, scalars []uint32) error {
 		}
 		rows = append(rows, row...)
 		for i, t := range g.Targets {
-			toWords(leafBuf[t].words, vals[len(g.Outputs)+i])
+			if b, ok := leafBuf[t]; ok { // none if it is assigned to itself
+				toWords(b.words, vals[len(g.Outputs)+i])
+			}
 		}
 	}
 	if e.done = append(e.done, rows); len(e.done) > backend.Depth {
 		e.done = e.done[1:]
 	}
 	return nil
+}
+
+// unread stands for a leaf of which the plan reads no element, so that it has
+// no buffer: should the plan be wrong about that, the results show it.
+func unread(l *ir.Leaf) Value {
+	v := make1(ir.NewLeaf(l))
+	for i := range v.F {
+		v.F[i] = float32(math.NaN())
+	}
+	for i := range v.I {
+		v.I[i] = math.MinInt32
+	}
+	return v
 }
 
 func (e *exec) Collect(dst []uint32) (int, error) {
