@@ -108,6 +108,72 @@ func TestFixtureOps(t *testing.T)    { runCases(t, "ops", true) }
 func TestFixtureLayers(t *testing.T) { runCases(t, "layers", false) }
 func TestFixtureLosses(t *testing.T) { runCases(t, "losses", true) }
 
+// report runs one trajectory and logs how near it came; an unknown one is
+// named and passed over.
+func report(t *testing.T, name string, run func() (float64, error)) (ran bool) {
+	t.Run(name, func(t *testing.T) {
+		worst, err := run()
+		if errors.Is(err, ErrUnknown) {
+			t.Log(err)
+			return
+		}
+		ran = true
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Logf("%s: greatest error %.2g of the tolerance", name, worst)
+	})
+	return ran
+}
+
+func TestFixtureOptim(t *testing.T) {
+	s := load(t, "optim")
+	o, err := s.Optim()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, c := range o.Schedules {
+		if report(t, "schedule/"+c.Name, func() (float64, error) { return RunSchedule(c) }) {
+			ran++
+		}
+	}
+	t.Logf("%d of %d schedules run", ran, len(o.Schedules))
+	eachDevice(t, func(t *testing.T, dev *device.Device) {
+		ran := 0
+		for _, c := range o.Optimizers {
+			if report(t, c.Name, func() (float64, error) { return s.RunTraining(dev, c) }) {
+				ran++
+			}
+		}
+		report(t, "clip_grad_norm", func() (float64, error) { return s.RunClip(dev) })
+		t.Logf("optim on %s: %d of %d optimizers run", dev.Name(), ran, len(o.Optimizers))
+		if _, own := fixtureDir(); ran == 0 && !own {
+			t.Error("no optimizer could be run")
+		}
+	})
+}
+
+func TestFixtureModels(t *testing.T) {
+	s := load(t, "models")
+	models, err := s.Models()
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachDevice(t, func(t *testing.T, dev *device.Device) {
+		ran := 0
+		for _, m := range models {
+			if report(t, m.Name, func() (float64, error) { return s.RunModel(dev, m) }) {
+				ran++
+			}
+		}
+		t.Logf("models on %s: %d of %d run", dev.Name(), ran, len(models))
+		if _, own := fixtureDir(); ran == 0 && !own {
+			t.Error("no model could be run")
+		}
+	})
+}
+
 func TestUnknownOperatorIsReported(t *testing.T) {
 	_, err := (&Set{}).Run(device.CPU(), Case{Op: "frobnicate"})
 	if !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "frobnicate") {

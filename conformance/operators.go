@@ -155,13 +155,14 @@ var movement = map[string]operator{
 	"flip":   one(pointwise, func(a *args) *tensor.Tensor { return a.x().Flip(a.Ints("dims")...) }),
 	"slice": one(pointwise, func(a *args) *tensor.Tensor {
 		start, stop, step := a.Ints("start"), a.Ints("stop"), a.Ints("step")
+		ends, _ := a.Attrs["stop"].([]any)
 		x := a.x()
 		for d := range start {
 			by, to := 1, x.Dim(d)
 			if d < len(step) {
 				by = step[d]
 			}
-			if d < len(stop) {
+			if d < len(stop) && !(d < len(ends) && ends[d] == nil) {
 				to = min(stop[d], to)
 			}
 			x = x.SliceStep(d, start[d], to, by)

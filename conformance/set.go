@@ -127,7 +127,10 @@ func (a Attrs) Float(name string, def float64) float64 {
 }
 
 // Int is an integer, or def if it is not given.
-func (a Attrs) Int(name string, def int) int { return int(a.Float(name, float64(def))) }
+func (a Attrs) Int(name string, def int) int { return toInt(a.Float(name, float64(def))) }
+
+// toInt saturates: 2^63-1 stands for "to the end", and is no float64.
+func toInt(f float64) int { return int(max(min(f, 1<<31-1), -1<<31)) }
 
 // Bool is a truth value, or def if it is not given.
 func (a Attrs) Bool(name string, def bool) bool {
@@ -150,12 +153,12 @@ func (a Attrs) String(name, def string) string {
 func (a Attrs) Ints(name string) []int {
 	switch v := a[name].(type) {
 	case float64:
-		return []int{int(v)}
+		return []int{toInt(v)}
 	case []any:
 		list := make([]int, len(v))
 		for i, e := range v {
 			f, _ := e.(float64)
-			list[i] = int(f)
+			list[i] = toInt(f)
 		}
 		return list
 	}

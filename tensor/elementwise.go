@@ -251,8 +251,10 @@ func (x *Tensor) LeakyRelu(slope float64) *Tensor {
 // Elu is x where x > 0 and alpha (e^x - 1) elsewhere (Clevert et al., 2015).
 func (x *Tensor) Elu(alpha float64) *Tensor {
 	zero := x.like(0)
-	// The unused branch must stay finite, or its gradient would be NaN.
-	return Where(x.Gt(zero), x, x.Minimum(zero).Expm1().MulScalar(alpha))
+	// The unused branch must stay finite, or its gradient would be NaN. Where
+	// and not Minimum: at 0 all of the gradient belongs to the exponential.
+	below := Where(x.Gt(zero), zero, x)
+	return Where(x.Gt(zero), x, below.Expm1().MulScalar(alpha))
 }
 
 // Gelu is x Phi(x) with the normal distribution function (Hendrycks and
@@ -272,7 +274,8 @@ func (x *Tensor) Silu() *Tensor { return x.Mul(x.Sigmoid()) }
 
 // Softplus is log(1 + e^x), computed without overflow.
 func (x *Tensor) Softplus() *Tensor {
-	return x.Relu().Add(x.Abs().Neg().Exp().Log1p())
+	// Maximum and not Relu: its gradient at 0 is the half that belongs there.
+	return x.Maximum(x.like(0)).Add(x.Abs().Neg().Exp().Log1p())
 }
 
 // Mish is x tanh(softplus(x)) (Misra, 2019).
