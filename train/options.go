@@ -1,7 +1,6 @@
 package train
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -95,21 +94,3 @@ func (o *Options) micro() int { return max(1, o.Accumulate) }
 // whole updates is left out of this epoch; the next one's order differs, so
 // that no image is left out for good.
 func (o *Options) steps(n int) int { return n / (o.Batch * o.micro()) }
-
-// differs names the options in which o and p are not the same, for the error
-// of a resumed run.
-func (o *Options) differs(p *Options) []string {
-	var a, b map[string]any
-	x, _ := json.Marshal(o)
-	y, _ := json.Marshal(p)
-	json.Unmarshal(x, &a)
-	json.Unmarshal(y, &b)
-	var names []string
-	for k, v := range a {
-		if fmt.Sprint(v) != fmt.Sprint(b[k]) {
-			names = append(names, k)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
