@@ -1,5 +1,9 @@
 package gpu
 
+// Pipelines and bind groups. Layouts are stated, not taken from the kernel: a
+// bind group then serves every pipeline with the same kinds of bindings, and
+// whether a binding is writable can be checked here.
+
 import (
 	"fmt"
 	"regexp"

@@ -116,6 +116,9 @@ func (m *Matmul) Check(lim TileLimits) error {
 	if n := t.threads(); n > lim.Invocations {
 		return fmt.Errorf("wgsl: matmul tile %v: %d threads, the device allows %d", t, n, lim.Invocations)
 	}
+	if x, y := (m.N+t.BN-1)/t.BN, (m.M+t.BM-1)/t.BM; max(x, y, m.Batch) > 65535 {
+		return fmt.Errorf("wgsl: matmul tile %v: %d x %d x %d workgroups, WebGPU allows 65535 in each direction", t, x, y, m.Batch)
+	}
 	if n := m.sharedBytes(); n > lim.WorkgroupStorage {
 		return fmt.Errorf("wgsl: matmul tile %v: %d bytes of workgroup memory, the device allows %d", t, n, lim.WorkgroupStorage)
 	}

@@ -5,25 +5,31 @@ package wgsl
 // k is split inside a workgroup when there are too few outputs.
 //
 // Measured on an NVIDIA H200 (132 multiprocessors, Vulkan), float32, random data,
-// by `go run ./internal/gpu/gpubench -set large`, `-set middle` and `-set small`,
-// medians of turns of dependent dispatches:
+// each the median of turns of dependent dispatches, by
 //
-//	4096 x 4096 x 4096 NN, NT      128x128 bk32           43, 44 TFLOP/s
-//	2048 x 2048 x 2048 NN, NT      128x128 bk32           43, 40
-//	1024 x 1024 x 1024 NN, NT, TN  64x64 bk32 k2          34, 32, 34
-//	1024 x 512 x 512 NN            64x64 bk32 k2          24
-//	512 x 512 x 512 NT, TN         32x64 bk32 k4          15, 17
-//	128 x 784 x 512 TN             16x16 direct k8        10.5 us
-//	128 x 784 x 64 TN              16x16 direct k8         5.2 us
-//	64 x 128 x 784 NT              8x8 direct k64          6.0 us
-//	64 x 10 x 128 NT               8x8 direct k16          4.5 us
-//	10 x 128 x 64 TN               8x8 direct k8           4.1 us
-//	64 x 128 x 10 NN               16x16 direct k4         4.3 us
+//	go run ./internal/gpu/gpubench -set table
 //
-// where a dependent dispatch that does nothing takes 3.1 to 3.8 us (-set floor).
-// Larger thread tiles (8x16) and blocks (128x256) are within 3 % of the table's
-// at 2048 and above, and three times slower at 1024; walking the tiles in another
-// order for the cache changed nothing up to 8192.
+//	8192 x 8192 x 8192 NN          128x128 bk32           46 TFLOP/s
+//	4096 x 4096 x 4096 NN, NT      128x128 bk32           43, 43
+//	2048 x 2048 x 2048 NN, NT      128x128 bk32           44, 44
+//	1024 x 1024 x 1024 NN, NT, TN  64x64 bk32 k2          35, 32, 36
+//	1024 x 512 x 512 NN            64x64 bk32 k2          26
+//	512 x 512 x 512 NT, TN         32x64 bk32 k4          16, 18
+//	128 x 512 x 2048 TN            16x16 direct k16       16 us
+//	512 x 128 x 784 NT             16x16 direct k16       10.1 us
+//	128 x 784 x 512 TN             16x16 direct k16        9.7 us
+//	128 x 784 x 64 TN              16x16 direct k8         4.4 us
+//	64 x 128 x 784 NT              8x8 direct k64          5.2 us
+//	64 x 10 x 128 NT               8x8 direct k16          3.7 us
+//	10 x 128 x 64 TN               8x8 direct k8           3.9 us
+//	64 x 128 x 10 NN               16x16 direct k4         3.8 us
+//	1 x 128 x 784 NT               4x1 direct k32          3.7 us (-set narrow)
+//
+// A dependent dispatch that does nothing takes 3.1 to 3.8 us there (-set floor).
+// What -set large and -set middle showed besides: larger thread tiles (8x16) and
+// blocks (128x256) are within 5 % of the table's at 2048 and above, and three
+// times slower at 1024; walking the tiles in another order for the cache changed
+// nothing up to 8192.
 //
 // On software adapters (Mesa's lavapipe, `-set software`) barriers and workgroup
 // memory cost more than they save: 8x8 registers and sixteen threads reach three
@@ -92,10 +98,13 @@ func hardwareTiles(m *Matmul) []Tile {
 		{BM: 32, BN: 32, BK: 32, TM: 4, TN: 4, SplitK: 4, Shared: true, Stages: 2},
 	}
 	switch {
-	case m.M <= 2:
-		return splits(m, Tile{BM: 1, BN: 8, TM: 1, TN: 4, Unroll: 2}, Tile{BM: 1, BN: 32, TM: 1, TN: 4, Unroll: 2})
-	case m.N <= 2:
-		return splits(m, Tile{BM: 8, BN: 1, TM: 4, TN: 1, Unroll: 2}, Tile{BM: 32, BN: 1, TM: 4, TN: 1, Unroll: 2})
+	case m.N <= 2 || m.M <= 4 && m.B.Contig == 1:
+		// A workgroup to an output, its threads side by side along k. The rows that
+		// M lacks are read again and not stored.
+		return append([]Tile{{BM: 4, BN: 1, TM: 4, TN: 1, SplitK: 32, Unroll: 2}},
+			splits(m, Tile{BM: 8, BN: 1, TM: 4, TN: 1, Unroll: 2}, Tile{BM: 1, BN: 8, TM: 1, TN: 4, Unroll: 2})...)
+	case m.M <= 4:
+		return splits(m, Tile{BM: 4, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 1, BN: 8, TM: 1, TN: 4, Unroll: 2})
 	case m.K < 32 && m.workgroups(64, 64) < 300:
 		return splits(m, Tile{BM: 16, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 8, BN: 8, TM: 4, TN: 4, Unroll: 2})
 	case m.workgroups(128, 128) >= 200:

@@ -181,7 +181,7 @@ func TestMatmulTiles(t *testing.T) {
 func TestMatmulChosen(t *testing.T) {
 	d := openGPU(t)
 	r := rand.New(rand.NewPCG(3, 4))
-	for i, sz := range [][4]int{{1, 64, 128, 784}, {1, 64, 10, 128}, {1, 10, 128, 64}, {1, 1, 128, 784}, {1, 128, 1, 300}, {2, 33, 65, 17}} {
+	for i, sz := range [][4]int{{1, 64, 128, 784}, {1, 64, 10, 128}, {1, 10, 128, 64}, {1, 1, 128, 784}, {1, 3, 64, 100}, {1, 128, 1, 300}, {2, 33, 65, 17}} {
 		mm := PlainMatmul(sz[0], sz[1], sz[2], sz[3], i&1 != 0, i&2 == 0)
 		a, b := random(r, sz[0]*sz[1]*sz[3]), random(r, sz[0]*sz[3]*sz[2])
 		want := reference(mm, a, b)
@@ -200,7 +200,7 @@ func TestMatmulChosen(t *testing.T) {
 func TestMatmulChooseFits(t *testing.T) {
 	for _, lim := range []TileLimits{{16 << 10, 256, false}, {48 << 10, 1024, false}, {32 << 10, 1024, true}} {
 		for _, m := range []int{1, 3, 10, 64, 128, 1000, 4096} {
-			for _, n := range []int{1, 10, 64, 784, 4096} {
+			for _, n := range []int{1, 10, 64, 784, 4096, 100000} {
 				for _, k := range []int{1, 10, 64, 784, 4096} {
 					mm := PlainMatmul(1, m, n, k, false, true)
 					mm.Tile = ChooseTile(mm, lim)

@@ -5,6 +5,8 @@
 //	gpubench -set large           tiles of square matmuls
 //	gpubench -set middle          tiles of an MLP's matmuls at batch 512, and the like
 //	gpubench -set small           tiles of the MLP's matmuls at batch 64
+//	gpubench -set narrow          tiles of products with one row or column
+//	gpubench -set table           all of these shapes with the table's tiles only
 //	gpubench -set software        the same with tiles for software adapters
 //	gpubench -set step            the MLP's matmuls as the table chooses them
 //	gpubench -set small -m 64 -n 128 -k 784 -trans NT    tiles of one product
@@ -30,7 +32,7 @@ import (
 
 var (
 	adapter = flag.String("adapter", "", "part of the adapter's name")
-	set     = flag.String("set", "", "floor, large, middle, small, software or step")
+	set     = flag.String("set", "", "floor, large, middle, small, narrow, table, software or step")
 	flagM   = flag.Int("m", 0, "rows of A")
 	flagN   = flag.Int("n", 0, "columns of B")
 	flagK   = flag.Int("k", 0, "columns of A")
@@ -50,7 +52,7 @@ func main() {
 	defer d.Close()
 	fmt.Println(d.Info())
 	b := &bench{d: d, rng: rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))}
-	pick := map[string]func() []wgsl.Tile{"large": largeTiles, "middle": middleTiles, "small": smallTiles, "software": softwareTiles}
+	pick := map[string]func() []wgsl.Tile{"large": largeTiles, "middle": middleTiles, "small": smallTiles, "narrow": narrowTiles, "software": softwareTiles}
 	switch {
 	case *flagM > 0 && pick[*set] != nil:
 		b.tiles(shape{*flagM, *flagN, *flagK, *trans}, pick[*set]())
@@ -67,6 +69,16 @@ func main() {
 	case *set == "small":
 		for _, s := range mlp {
 			b.tiles(s, smallTiles())
+		}
+	case *set == "narrow":
+		for _, s := range narrow {
+			b.tiles(s, narrowTiles())
+		}
+	case *set == "table":
+		for _, list := range [][]shape{large, middle, mlp, narrow} {
+			for _, s := range list {
+				b.tiles(s, nil)
+			}
 		}
 	case *set == "software":
 		for _, s := range mlp {
@@ -98,6 +110,8 @@ var middle = []shape{
 	{512, 128, 784, "NT"}, {128, 784, 512, "TN"}, {512, 10, 128, "NT"}, {10, 128, 512, "TN"}, {512, 128, 10, "NN"},
 	{256, 256, 256, "NN"}, {512, 512, 512, "NT"}, {512, 512, 512, "TN"}, {1024, 512, 512, "NN"}, {2048, 256, 256, "NT"}, {128, 512, 2048, "TN"},
 }
+
+var narrow = []shape{{1, 128, 784, "NT"}, {1, 10, 128, "NT"}, {1, 1024, 1024, "NN"}, {1024, 1, 1024, "NN"}, {1, 4096, 4096, "NT"}, {8, 1024, 1024, "NT"}}
 
 type bench struct {
 	d     *gpu.Device

@@ -34,6 +34,11 @@ func middleTiles() (out []wgsl.Tile) {
 	return append(out, splitTiles([]direct{{16, 8, 4, 4}, {8, 16, 4, 4}, {16, 16, 4, 4}, {8, 8, 4, 4}, {32, 16, 4, 4}, {16, 32, 4, 4}, {16, 16, 4, 8}, {32, 32, 4, 8}, {32, 32, 8, 8}})...)
 }
 
+// narrowTiles are for matrix by vector.
+func narrowTiles() []wgsl.Tile {
+	return splitTiles([]direct{{1, 4, 1, 4}, {1, 8, 1, 4}, {1, 16, 1, 4}, {1, 32, 1, 4}, {1, 64, 1, 4}, {1, 8, 1, 1}, {1, 16, 1, 2}, {4, 1, 4, 1}, {8, 1, 4, 1}, {8, 1, 1, 1}, {16, 1, 2, 1}, {32, 1, 4, 1}, {8, 4, 8, 4}, {8, 8, 8, 4}, {8, 8, 4, 4}, {4, 16, 4, 4}})
+}
+
 type direct struct{ bm, bn, tm, tn int }
 
 // smallTiles are for products with few outputs.
