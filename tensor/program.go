@@ -319,8 +319,12 @@ func (p *Program) Collect(f func(step int, results []float32)) (int, error) {
 }
 
 // MemoryBytes is the device memory that the program owns, and that of the
-// variables and constants it uses. Both are fixed when it is compiled.
-func (p *Program) MemoryBytes() (own, borrowed int) { return p.plan.PeakBytes() }
+// variables and constants it uses. Both are fixed when it is compiled; running
+// steps allocates nothing more.
+func (p *Program) MemoryBytes() (own, borrowed int) {
+	_, borrowed = p.plan.PeakBytes()
+	return p.exec.MemoryBytes(), borrowed
+}
 
 // KernelCount is the number of kernels that one step dispatches.
 func (p *Program) KernelCount() int { return len(p.plan.Kernels) }

@@ -52,6 +52,10 @@ type Exec interface {
 	// Profile runs one step with the scalars of the last submit and returns the
 	// nanoseconds that each kernel took. It fails on devices that cannot tell.
 	Profile() ([]float64, error)
+	// MemoryBytes is the device memory that the plan occupies besides what it
+	// borrows: the plan's own buffers and whatever the backend needs to run it.
+	// It is all allocated by Compile and does not change afterwards.
+	MemoryBytes() int
 	// Kernels is the generated code of each kernel, for people to read; empty
 	// where kernels are interpreted.
 	Kernels() []string

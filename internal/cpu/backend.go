@@ -125,12 +125,14 @@ type exec struct {
 	steps   [backend.Depth]int
 	head, n int      // oldest uncollected submit and their number
 	last    []uint32 // scalars of the last step
+	extra   int      // bytes of registers and of the products' workspace
 }
 
 // runner is a kernel ready to run; scalars are the step's values and slot its
 // row in the ring.
 type runner interface {
 	run(scalars []uint32, slot int)
+	bytes() int // of registers
 }
 
 // Compile prepares each kernel and allocates what the plan owns.
@@ -176,7 +178,10 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 			return nil, fmt.Errorf("weft: cpu: %s: %w", k.Name, err)
 		}
 		e.runs = append(e.runs, r)
+		e.extra += r.bytes()
 	}
+	e.extra += ws.Bytes()
+	b.used.Add(int64(e.extra))
 	return e, nil
 }
 
@@ -189,11 +194,21 @@ func (e *exec) alloc(size int) *buffer {
 func (e *exec) Buffer(i int) (backend.Buffer, int) { return e.bufs[i], e.offset[i] }
 func (e *exec) Kernels() []string                  { return make([]string, len(e.runs)) }
 
+// MemoryBytes counts the buffers, the registers and the workspace.
+func (e *exec) MemoryBytes() int {
+	n := e.extra
+	for _, u := range e.own {
+		n += u.size
+	}
+	return n
+}
+
 func (e *exec) Close() {
 	for _, u := range e.own {
 		u.Free()
 	}
-	e.own, e.runs = nil, nil
+	e.b.used.Add(int64(-e.extra))
+	e.own, e.runs, e.extra = nil, nil, 0
 }
 
 // Submit runs the steps at once; the results wait for Collect.

@@ -74,6 +74,8 @@ func (l *loop) run(scalars []uint32, slot int) {
 	l.pool.Do(l.do)
 }
 
+func (l *loop) bytes() int { return len(l.ctx) * l.m.registerBytes() }
+
 // part runs a worker's share of the items.
 func (l *loop) part(w int) {
 	if w >= l.workers {

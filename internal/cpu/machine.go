@@ -353,6 +353,10 @@ func (m *machine) direct(u int) bool {
 	return false
 }
 
+// registerBytes is the memory of one worker: a register for each value, two
+// accumulators and a block of indices.
+func (m *machine) registerBytes() int { return (len(m.k.Vals) + 3) * m.block * 4 }
+
 func (m *machine) newContext() *context {
 	k := m.k
 	c := &context{m: m, vec: m.vec, coord: make([]int, len(k.Dims)), varying: m.varying, mem: m.mem,

@@ -131,6 +131,13 @@ func (d *product) run(scalars []uint32, slot int) {
 	}
 }
 
+func (d *product) bytes() int {
+	if d.plain {
+		return 0
+	}
+	return len(d.ctx) * d.m.registerBytes()
+}
+
 // finish runs the program on one block of the result.
 func (d *product) finish(worker, m0, m1, n0, n1 int, acc []float32, ld int) {
 	c := d.ctx[worker]

@@ -62,6 +62,7 @@ func (d Device) Compile(p *plan.Plan, bind func(int) backend.Buffer) (backend.Ex
 
 func (e *exec) Buffer(i int) (backend.Buffer, int) { return e.bufs[i], 0 }
 func (e *exec) Kernels() []string                  { return make([]string, len(e.p.Kernels)) }
+func (e *exec) MemoryBytes() int                   { own, _ := e.p.PeakBytes(); return own }
 func (e *exec) Profile() ([]float64, error) {
 	return nil, errors.New("weft: the reference interpreter has no kernels to time")
 }

@@ -119,6 +119,7 @@ type exec struct {
 	streams [backend.Depth][plan.RingSlots + 1]*gpu.Stream
 	head, n int // oldest uncollected submit and their number
 	bytes   []byte
+	memory  int // bytes of device memory
 }
 
 // Compile generates and compiles the kernels, in parallel, and allocates what
@@ -151,7 +152,14 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (ex b
 	if err = e.compile(); err != nil {
 		return nil, err
 	}
-	return e, e.scalars()
+	if err = e.scalars(); err != nil {
+		return nil, err
+	}
+	for _, u := range e.own {
+		e.memory += rounded(u.size)
+	}
+	e.memory += len(e.uniformData) + backend.Depth*len(e.bytes)
+	return e, nil
 }
 
 func (e *exec) alloc(name string, size int) (*buffer, error) {
@@ -245,6 +253,7 @@ func (e *exec) scalars() (err error) {
 }
 
 func (e *exec) Buffer(i int) (backend.Buffer, int) { return e.bufs[i], e.offset[i] }
+func (e *exec) MemoryBytes() int                   { return e.memory }
 func (e *exec) Kernels() []string                  { return e.source }
 
 // stream records n steps whose results go to staging buffer slot.
