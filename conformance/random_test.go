@@ -43,8 +43,11 @@ func (g *generator) like(x *tensorT) *tensorT {
 func (g *generator) grow() {
 	x := g.pick()
 	d := g.IntN(x.Dims())
+	if x.Dims() < 2 {
+		x = x.Unsqueeze(0)
+	}
 	var y *tensorT
-	kind := g.IntN(20)
+	kind := g.IntN(24)
 	switch kind {
 	case 0:
 		y = x.Tanh()
@@ -70,9 +73,6 @@ func (g *generator) grow() {
 		n := x.Dim(d)
 		y = tensor.Concat(d, x.Slice(d, n/2, n), x.SliceStep(d, 0, n, 2))
 	case 11:
-		if x.Dims() < 2 {
-			x = x.Unsqueeze(0)
-		}
 		y = x.MatMul(x.Transpose(-1, -2)).MulScalar(1 / float64(x.Dim(-1)))
 	case 12:
 		w := g.pick()
@@ -91,18 +91,44 @@ func (g *generator) grow() {
 	case 18:
 		y = x.Mean().Add(x.MeanKeep(d)).Expand(x.Shape()...)
 	case 19:
+		if x.Dim(d) > 50 {
+			return
+		}
 		y = x.CumSum(d).Tanh()
+	case 20: // more sources than a kernel may have buffers
+		y = x
+		for range 12 {
+			y = y.MulScalar(0.9).Add(g.like(x).MulScalar(0.1))
+		}
+	case 21:
+		y = x.Flip(d).MatMul(x.Transpose(-1, -2).Flip(0)).Tanh()
+	case 22:
+		index := x.Sigmoid().MulScalar(float64(x.Dim(d))).To(tensor.Int32)
+		y = g.like(x).Expand(x.Shape()...).Gather(d, index)
+	case 23:
+		y = x.Argmax(d).Unsqueeze(d).Eq(tensor.Arange(x.Dim(d)).Reshape(column(x.Dims(), d, x.Dim(d))...)).To(tensor.Float32).Mul(x)
 	}
-	if y.Len() > 4000 || y.Dims() == 0 {
+	if y.Len() > 13000 || y.Dims() == 0 {
 		return
 	}
 	fmt.Fprintf(&g.text, "%d:%d %v -> %v\n", len(g.pool), kind, x.Shape(), y.Shape())
 	g.pool = append(g.pool, y)
 }
 
-var randomShapes = [][]int{{3, 5}, {17, 4}, {2, 3, 4}, {30}, {6, 1, 2}, {40, 33}}
+// column is the shape of rank dimensions with n at dimension d, 1 elsewhere.
+func column(rank, d, n int) []int {
+	s := make([]int, rank)
+	for i := range s {
+		s[i] = 1
+	}
+	s[d] = n
+	return s
+}
 
-// program is a function of two arguments and four variables.
+// The last is large enough for its sums to be split in two.
+var randomShapes = [][]int{{3, 5}, {3, 5}, {17, 4}, {2, 3, 4}, {2, 3, 4}, {30}, {6, 1, 2}, {40, 33}, {96, 128}}
+
+// program is a function of some arguments and variables.
 func program(seed uint64, vars []*tensorT, text *string) tensor.Function {
 	return func(tr *tensor.Trace, in []*tensorT) []*tensorT {
 		g := &generator{Rand: rand.New(rand.NewPCG(seed, 1))}
@@ -132,7 +158,7 @@ func program(seed uint64, vars []*tensorT, text *string) tensor.Function {
 	}
 }
 
-// trace runs a random program for three steps and returns all that it made.
+// runRandom runs a random program for three steps and returns all that it made.
 func runRandom(seed uint64, dev *device.Device) (values [][]float32, text string, err error) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	fresh := func() ([]float32, []int) {
@@ -148,11 +174,11 @@ func runRandom(seed uint64, dev *device.Device) (values [][]float32, text string
 		return v, shape
 	}
 	var vars, in []*tensorT
-	for i := range 4 {
+	for i := range 6 {
 		v, shape := fresh()
 		vars = append(vars, tensor.NewVariable(fmt.Sprint("v", i), v, shape...))
 	}
-	for range 2 {
+	for range 5 {
 		v, shape := fresh()
 		in = append(in, tensor.New(v, shape...))
 	}
