@@ -85,7 +85,7 @@ func (a *app) benchDevice(ctx context.Context, d *device.Device, span time.Durat
 	add := func(r benchRow) {
 		r.Device = d.Name()
 		rows = append(rows, r)
-		a.printf("  %-16s %12.1f %12.2f %10.2f  %-34s %12s\n", r.Name, r.PerSec, r.GFLOPS, r.Relative, r.Compared, bytes(int64(r.Memory)))
+		a.printf("  %-16s %12.1f %12.2f %10.2f  %-34s %12s\n", r.Name, r.PerSec, r.GFLOPS, r.Relative, r.Compared, memory(int64(r.Memory)))
 	}
 	mm, err := benchMatmul(ctx, d, 1024, span)
 	if err != nil {

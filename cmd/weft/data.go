@@ -73,7 +73,7 @@ func (a *app) downloadProgress() func(file string, done, total int64) {
 	last := ""
 	return func(file string, done, total int64) {
 		if file != last {
-			a.notef("downloading %s (%s)", file, bytes(max(total, 0)))
+			a.notef("downloading %s (%s)", file, memory(max(total, 0)))
 			last = file
 		}
 	}

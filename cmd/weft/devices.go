@@ -60,8 +60,8 @@ func (a *app) openDevice(name string) (*device.Device, error) {
 	return d, nil
 }
 
-// bytes prints a number of bytes for people.
-func bytes(n int64) string {
+// memory prints a number of bytes for people.
+func memory(n int64) string {
 	switch {
 	case n >= 1<<30:
 		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))

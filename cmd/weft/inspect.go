@@ -166,7 +166,7 @@ func (a *app) printPlan(dev *device.Device, v *view, forward bool, out map[strin
 		}
 	}
 	a.printf("%d kernels, %.3f MFLOP a step, peak memory %s (temporaries and results %s, variables and data %s)\n",
-		prog.KernelCount(), float64(prog.FLOPs())/1e6, bytes(int64(own+borrowed)), bytes(int64(own)), bytes(int64(borrowed)))
+		prog.KernelCount(), float64(prog.FLOPs())/1e6, memory(int64(own+borrowed)), memory(int64(own)), memory(int64(borrowed)))
 	out["kernels"], out["flops"], out["memory"], out["memory_variables"] = prog.KernelCount(), prog.FLOPs(), own, borrowed
 	out["device"] = dev.Name()
 	return nil

@@ -246,7 +246,7 @@ func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) erro
 	p := t.Program()
 	own, borrowed := p.MemoryBytes()
 	a.notef("%s on %s: %s", info.Recipe, info.Data.Name, describe(&info.Options))
-	a.notef("compiled in %.1fs: %d kernels a step, %s and %s of variables and data", time.Since(begin).Seconds(), p.KernelCount(), bytes(int64(own)), bytes(int64(borrowed)))
+	a.notef("compiled in %.1fs: %d kernels a step, %s and %s of variables and data", time.Since(begin).Seconds(), p.KernelCount(), memory(int64(own)), memory(int64(borrowed)))
 	if n := t.LeftOut(); n > 0 {
 		a.notef("%d images that fill no batch are left out of each epoch, other ones each time", n)
 	}
