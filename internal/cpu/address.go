@@ -179,7 +179,7 @@ func load(c *context, in *instr, n int) {
 	default:
 		src := floats(mem)
 		switch {
-		case n == 1 && !a.copy || a.step == 1 && !a.copy && in.out < 0:
+		case (n == 1 || a.step == 1) && !a.copy && in.out < 0:
 			c.cur[in.dst] = src[at : at+n : at+n]
 		case a.step == 1:
 			copy(c.to(in, n), src[at:at+n])

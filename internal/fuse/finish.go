@@ -18,6 +18,7 @@ type copyJob struct{ from, to int }
 // the old value comes too late, the final order, and the arena.
 func (s *scheduler) finish() {
 	s.copyResults()
+	saved := s.saveStates()
 	for _, b := range s.kernels {
 		b.prune()
 		b.mergeDims()
@@ -25,7 +26,7 @@ func (s *scheduler) finish() {
 		b.name()
 	}
 	deps := s.dependencies()
-	aliased := map[int]bool{}
+	aliased := map[int]int{}
 	var copies []copyJob
 	for i, v := range s.graph.Values {
 		state := s.leaf[s.graph.Targets[i]]
@@ -33,8 +34,12 @@ func (s *scheduler) finish() {
 		if from == state {
 			continue
 		}
-		if s.plan.Buffers[from].Kind == plan.Temp && writer >= 0 && !aliased[from] && s.alias(deps, writer, from, state) {
-			aliased[from] = true
+		if p, ok := saved[from]; ok {
+			from, writer = p.buf, p.kernel
+		}
+		_, moved := aliased[from] // already, if several states take one value
+		if s.plan.Buffers[from].Kind == plan.Temp && writer >= 0 && !moved && s.alias(deps, writer, from, state) {
+			aliased[from] = state
 			continue
 		}
 		copies = append(copies, copyJob{from, state})
@@ -45,6 +50,9 @@ func (s *scheduler) finish() {
 	}
 	// Copies come last: by then nobody reads the old values.
 	for _, c := range copies {
+		if to, ok := aliased[c.from]; ok {
+			c.from = to
+		}
 		b := s.copyKernel(c.from, kernel.Index{}, c.to, kernel.Index{}, 0, s.plan.Buffers[c.to].Elems)
 		s.plan.Kernels = append(s.plan.Kernels, b.k)
 	}
@@ -59,6 +67,23 @@ func (s *scheduler) holder(n *ir.Node) (buf, writer int) {
 		return p.buf, p.kernel
 	}
 	return s.leaf[n.Leaf], -1
+}
+
+// saveStates copies each state that becomes, as it is, the value of another
+// one and is itself assigned: its own new value may be written first.
+func (s *scheduler) saveStates() map[int]place {
+	saved := map[int]place{}
+	for i, v := range s.graph.Values {
+		from, writer := s.holder(v)
+		if _, done := saved[from]; done || writer >= 0 || v.Leaf == s.graph.Targets[i] || !slices.Contains(s.graph.Targets, v.Leaf) {
+			continue
+		}
+		b := s.plan.Buffers[from]
+		tmp := s.addBuffer(plan.Buffer{Kind: plan.Temp, Name: b.Name, DType: b.DType, Elems: b.Elems})
+		s.kernels = append(s.kernels, s.copyKernel(from, kernel.Index{}, tmp, kernel.Index{}, 0, b.Elems))
+		saved[from] = place{tmp, len(s.kernels) - 1}
+	}
+	return saved
 }
 
 // copyResults adds a kernel for each output whose value lies elsewhere: a leaf

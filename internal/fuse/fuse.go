@@ -184,8 +184,9 @@ func (s *scheduler) findOperands() {
 			for d, size := range base.Shape {
 				at = at.Mul(size).Add(idx[d])
 			}
-			_, affine := at.Coefs(len(x.Shape))
-			if affine && base.DType == ir.F32 {
+			coefs, affine := at.Coefs(len(x.Shape))
+			backwards := slices.ContainsFunc(coefs, func(c int) bool { return c < 0 }) // products walk forwards only
+			if affine && !backwards && base.DType == ir.F32 {
 				if base.Op != ir.OpLeaf {
 					s.must[base] = true
 				}
