@@ -62,6 +62,7 @@ type writer struct {
 	done    []bool // values printed in an enclosing scope
 	indent  int
 	infs    bool
+	plain   bool // matmul: the sums are stored as they are, four at once
 }
 
 // Generate prints kernel k.

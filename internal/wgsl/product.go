@@ -16,10 +16,10 @@ func (w *writer) matmulKernel() (size, groups [3]int, err error) {
 	m.A = w.operand(k.Product.A, r-2, r)
 	m.B = w.operand(k.Product.B, r, r-1)
 	m.Store = w.epilogue
-	plain := len(k.Stores) == 1 && k.Vals[k.Stores[0].Val].Kind == kernel.Acc
-	if plain {
-		w.wideStore(m)
+	if m.N%4 == 0 {
+		m.StoreWidth = 4
 	}
+	w.plain = len(k.Stores) == 1 && k.Vals[k.Stores[0].Val].Kind == kernel.Acc && w.wideStore()
 	m.Tile = ChooseTile(m, w.opt.Tile)
 	if err := m.Check(w.opt.Tile); err != nil {
 		return size, groups, err
@@ -122,15 +122,21 @@ func (w *writer) soleUse(b, val int) bool {
 	return true
 }
 
-// epilogue prints the program for one sum.
+// epilogue prints the program for one sum, or for four side by side. Four
+// that are only stored are one store; otherwise a loop keeps the code short,
+// since the template asks once for each register.
 func (w *writer) epilogue(width int, acc, b, m, n string) string {
 	k := w.k
 	r := len(k.Dims)
 	sub := &writer{k: k, opt: w.opt, helpers: w.helpers, vec4: w.vec4, done: make([]bool, len(k.Vals))}
 	sub.dims = append(sub.batchVars(b), fmt.Sprintf("i32(%s)", m), fmt.Sprintf("i32(%s)", n))
-	if width == 4 {
+	if width == 4 && w.plain {
 		st := k.Stores[0]
 		return fmt.Sprintf("b%d[(%s) / 4] = %s;\n", st.Buf, sub.index(st.Index), acc)
+	}
+	if width == 4 {
+		body := w.epilogue(1, acc+"[mm_c]", b, m, "("+n+" + mm_c)")
+		return "for (var mm_c = 0u; mm_c < 4u; mm_c++) {\n" + body + "}\n"
 	}
 	for d := range r {
 		name := fmt.Sprintf("i%d", d)
@@ -160,21 +166,21 @@ func (w *writer) epilogue(width int, acc, b, m, n string) string {
 	return sub.body.String()
 }
 
-// wideStore lets the template store four sums at once where the result's
-// layout allows it.
-func (w *writer) wideStore(m *Matmul) {
+// wideStore declares the result as vec4s where its layout allows to store four
+// sums at once.
+func (w *writer) wideStore() bool {
 	k := w.k
 	st := k.Stores[0]
 	u := k.Bufs[st.Buf]
 	coefs, ok := st.Index.Coefs(len(k.Dims))
-	if !ok || u.Read || u.DType != ir.F32 || u.Elems%4 != 0 || m.N%4 != 0 || coefs[len(coefs)-1] != 1 || st.Index.Const%4 != 0 || st.Ring > 0 {
-		return
+	if !ok || u.Read || u.DType != ir.F32 || u.Elems%4 != 0 || k.Dims[len(k.Dims)-1]%4 != 0 || coefs[len(coefs)-1] != 1 || st.Index.Const%4 != 0 || st.Ring > 0 {
+		return false
 	}
 	for _, c := range coefs[:len(coefs)-1] {
 		if c%4 != 0 {
-			return
+			return false
 		}
 	}
-	m.StoreWidth = 4
 	w.vec4[st.Buf] = true
+	return true
 }
