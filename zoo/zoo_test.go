@@ -1,0 +1,43 @@
+package zoo_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
+	. "github.com/weft-ml/weft/zoo"
+)
+
+func TestMNISTMLP(t *testing.T) {
+	net := MNISTMLP(nn.NewRNG(1))
+	if n := nn.Count(nn.Params(net)); n != 101770 {
+		t.Errorf("%d parameters", n)
+	}
+	if s := net.Forward(tensor.Zeros(7, 784)).Shape(); !slices.Equal(s, []int{7, 10}) {
+		t.Errorf("output %v", s)
+	}
+	var names []string
+	for _, p := range nn.Params(net) {
+		names = append(names, p.Name)
+	}
+	if got := strings.Join(names, " "); got != "0.weight 0.bias 2.weight 2.bias" {
+		t.Error(got)
+	}
+}
+
+func TestMLPDependsOnItsSeed(t *testing.T) {
+	first := func(seed uint64) float32 {
+		return nn.Params(MLP(nn.NewRNG(seed), 3, 4, 5))[0].Value.Floats()[0]
+	}
+	if first(1) != first(1) || first(1) == first(2) {
+		t.Errorf("first weights %g, %g and %g for seeds 1, 1, 2", first(1), first(1), first(2))
+	}
+	defer func() {
+		if r := recover(); r == nil || !strings.Contains(r.(string), "at least") {
+			t.Error(r)
+		}
+	}()
+	MLP(nn.NewRNG(1), 3)
+}
