@@ -19,7 +19,6 @@ type address struct {
 
 	// For the element by element case.
 	full kernel.Index
-	tmp  [][]int32 // scratch for nested divisions, by depth
 
 	buf   int
 	dtype ir.DType

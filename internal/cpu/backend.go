@@ -20,6 +20,7 @@ import (
 
 	"github.com/weft-ml/weft/internal/backend"
 	"github.com/weft-ml/weft/internal/cpu/gemm"
+	"github.com/weft-ml/weft/internal/cpu/mem"
 	"github.com/weft-ml/weft/internal/cpu/pool"
 	"github.com/weft-ml/weft/internal/cpu/simd"
 	"github.com/weft-ml/weft/internal/plan"
@@ -84,30 +85,30 @@ func (b *Backend) alloc(size int) *buffer {
 	return &buffer{b, alignedBytes(size), size}
 }
 
+// alignedBytes returns zeroed memory that begins on a cache line and may be
+// sliced up to whole words.
 func alignedBytes(size int) []byte {
-	const line = 64
-	raw := make([]byte, size+line+3)
-	skip := (line - int(uintptr(unsafe.Pointer(&raw[0]))%line)) % line
-	return raw[skip : skip+size : skip+(size+3)/4*4]
+	f := mem.Floats((size + 3) / 4)
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(f))), len(f)*4)[:size]
 }
 
 // Write copies data to a buffer.
 func (b *Backend) Write(u backend.Buffer, offset int, data []byte) error {
-	mem := u.(*buffer).mem
-	if offset < 0 || offset+len(data) > len(mem) {
-		return fmt.Errorf("weft: cpu: write of %d bytes at %d to a buffer of %d", len(data), offset, len(mem))
+	dst := u.(*buffer).mem
+	if offset < 0 || offset+len(data) > len(dst) {
+		return fmt.Errorf("weft: cpu: write of %d bytes at %d to a buffer of %d", len(data), offset, len(dst))
 	}
-	copy(mem[offset:], data)
+	copy(dst[offset:], data)
 	return nil
 }
 
 // Read copies from a buffer.
 func (b *Backend) Read(u backend.Buffer, offset int, dst []byte) error {
-	mem := u.(*buffer).mem
-	if offset < 0 || offset+len(dst) > len(mem) {
-		return fmt.Errorf("weft: cpu: read of %d bytes at %d from a buffer of %d", len(dst), offset, len(mem))
+	src := u.(*buffer).mem
+	if offset < 0 || offset+len(dst) > len(src) {
+		return fmt.Errorf("weft: cpu: read of %d bytes at %d from a buffer of %d", len(dst), offset, len(src))
 	}
-	copy(dst, mem[offset:])
+	copy(dst, src[offset:])
 	return nil
 }
 
@@ -141,7 +142,7 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 	e.bufs = make([]*buffer, len(p.Buffers))
 	e.offset = make([]int, len(p.Buffers))
 	arena := e.alloc(p.ArenaBytes)
-	mem := make([][]byte, len(p.Buffers))
+	views := make([][]byte, len(p.Buffers))
 	for i, u := range p.Buffers {
 		switch u.Kind {
 		case plan.Temp:
@@ -152,10 +153,10 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 			e.bufs[i] = e.alloc(u.Bytes)
 		}
 		all := e.bufs[i].mem[:cap(e.bufs[i].mem)]
-		mem[i] = all[e.offset[i]:][: u.Bytes : (u.Bytes+3)/4*4]
+		views[i] = all[e.offset[i]:][: u.Bytes : (u.Bytes+3)/4*4]
 	}
 	if p.RingBuf >= 0 {
-		e.ring = words(mem[p.RingBuf])
+		e.ring = words(views[p.RingBuf])
 	}
 	for i := range e.rows {
 		e.rows[i] = make([]uint32, p.RingWords*plan.RingSlots)
@@ -164,7 +165,7 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 	for _, k := range p.Kernels {
 		bufs := make([][]byte, len(k.Bufs))
 		for i, u := range k.Bufs {
-			bufs[i] = mem[u.ID]
+			bufs[i] = views[u.ID]
 		}
 		var r runner
 		var err error
