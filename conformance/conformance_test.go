@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,9 @@ import (
 // fixtureDir is WEFT_FIXTURES, or the set that comes with the repository.
 func fixtureDir() (dir string, own bool) {
 	if dir := os.Getenv("WEFT_FIXTURES"); dir != "" {
+		if _, err := os.Stat(dir); err != nil && !filepath.IsAbs(dir) {
+			dir = filepath.Join("..", dir) // as seen from the repository's root
+		}
 		return dir, true
 	}
 	return "../testdata/fixtures", false

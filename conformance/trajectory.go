@@ -357,6 +357,9 @@ func (m Model) build() (nn.Module, error) {
 	return zoo.MLP(nn.NewRNG(0), sizes...), nil
 }
 
+// flat makes rows of images, for the networks that take rows.
+func flat(x *tensor.Tensor) *tensor.Tensor { return nn.Flatten{}.Forward(x) }
+
 // RunModel compares a network's logits, gradient norms, losses while it
 // trains, and logits afterwards.
 func (s *Set) RunModel(dev *device.Device, m Model) (worst float64, err error) {
@@ -398,7 +401,7 @@ func (s *Set) RunModel(dev *device.Device, m Model) (worst float64, err error) {
 		Nesterov: m.SGD.Bool("nesterov", false), WeightDecay: m.SGD.Float("weight_decay", 0)})
 	train, err := tensor.Compile(dev, func(t *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
 		t.SetTraining(true)
-		logits := net.Forward(in[0])
+		logits := net.Forward(flat(in[0]))
 		loss := nn.CrossEntropy(logits, in[1], nn.ClassOptions{})
 		grads := tensor.Grad(loss, nn.Values(params)...)
 		opt.Step(t, t.Scalar("lr"), grads)
@@ -413,7 +416,7 @@ func (s *Set) RunModel(dev *device.Device, m Model) (worst float64, err error) {
 	}
 	defer train.Close()
 	eval, err := tensor.Compile(dev, func(t *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
-		return []*tensor.Tensor{net.Forward(in[0])}
+		return []*tensor.Tensor{net.Forward(flat(in[0]))}
 	}, x)
 	if err != nil {
 		return 0, err
