@@ -3,6 +3,7 @@ package tensor_test
 import (
 	"runtime"
 	"testing"
+	"time"
 
 	. "github.com/weft-ml/weft/tensor"
 )
@@ -90,6 +91,35 @@ func TestSubmitAllocatesNothing(t *testing.T) {
 			if n := testing.AllocsPerRun(50, step); n != 0 {
 				t.Errorf("%v allocations a submit", n)
 			}
+		})
+	}
+}
+
+// Constants and variables that nobody refers to any more give their device
+// memory back, also without Free.
+func TestForgottenTensorsAreFreed(t *testing.T) {
+	for _, dev := range devices(t) {
+		t.Run(dev.Kind(), func(t *testing.T) {
+			before := dev.Memory()
+			func() {
+				x := New(make([]float32, 1<<16))
+				p, err := Compile(dev, func(*Trace, []*Tensor) []*Tensor { return []*Tensor{x.Sum()} })
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := p.Call(); err != nil {
+					t.Fatal(err)
+				}
+				p.Close()
+			}()
+			for range 100 {
+				if dev.Memory() == before {
+					return
+				}
+				runtime.GC()
+				time.Sleep(10 * time.Millisecond)
+			}
+			t.Errorf("%d bytes are still in use", dev.Memory()-before)
 		})
 	}
 }

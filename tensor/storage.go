@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -21,6 +22,7 @@ type storage struct {
 	dev       *device.Device
 	buf       backend.Buffer
 	devValid  bool
+	cleanup   runtime.Cleanup // frees buf when nobody refers to the tensor any more
 }
 
 // onDevice returns a buffer of d with the current contents.
@@ -37,6 +39,7 @@ func (s *storage) onDevice(d *device.Device) (backend.Buffer, error) {
 			return nil, err
 		}
 		s.dev, s.buf = d, b
+		s.cleanup = runtime.AddCleanup(s, backend.Buffer.Free, b)
 	}
 	if !s.devValid {
 		if err := d.Backend().Write(s.buf, 0, s.host); err != nil {
@@ -87,6 +90,7 @@ func (s *storage) replace(data []byte) {
 
 func (s *storage) release() {
 	if s.buf != nil {
+		s.cleanup.Stop()
 		s.buf.Free()
 	}
 	s.dev, s.buf, s.devValid = nil, nil, false
