@@ -308,7 +308,8 @@ func (b *builder) access() {
 	}
 }
 
-// name describes the kernel by its first operations and its size.
+// name describes the kernel by its first operations and its size. Integer
+// arithmetic, which is mostly indices, counts only where there is nothing else.
 func (b *builder) name() {
 	var parts []string
 	k := b.k
@@ -319,9 +320,21 @@ func (b *builder) name() {
 		parts = append(parts, st.Op.Name())
 	}
 	for _, v := range k.Vals {
-		if v.Kind == kernel.Elem && len(parts) < 4 {
-			parts = append(parts, v.Op.Name())
+		if v.Index.DependsOn(func(int) bool { return false }, func(int) bool { return true }) {
+			parts = append(parts, "gather")
+			break
 		}
+	}
+	elementwise := func(wanted func(ir.DType) bool) {
+		for _, v := range k.Vals {
+			if v.Kind == kernel.Elem && wanted(v.DType) && len(parts) < 4 {
+				parts = append(parts, v.Op.Name())
+			}
+		}
+	}
+	elementwise(func(dt ir.DType) bool { return dt == ir.F32 })
+	if len(parts) == 0 {
+		elementwise(func(dt ir.DType) bool { return dt != ir.F32 })
 	}
 	if len(parts) == 0 {
 		parts = append(parts, "move")
