@@ -12,6 +12,7 @@ type AdamOptions struct {
 	Beta2       float64 // [0.999]
 	Eps         float64 // [1e-8]
 	WeightDecay float64 // for parameters with Decay
+	Live        bool    // take the decay from the per-step scalar LiveWeightDecay
 	AMSGrad     bool    // divide by the greatest second moment so far (Reddi et al., 2018)
 }
 
@@ -60,13 +61,14 @@ func (o *adam) Step(t *tensor.Trace, lr *tensor.Tensor, grads []*tensor.Tensor) 
 	if o.m != nil {
 		rate = lr.Div(unbias(o.opt.Beta1, n))
 	}
+	decay := hyperOf(t, o.opt.Live, LiveWeightDecay, o.opt.WeightDecay)
 	out := make([]*tensor.Tensor, len(grads))
 	for i, p := range o.params {
 		g, from := grads[i], p.Value
 		if o.decoupled {
-			from = shrunk(p, lr, o.opt.WeightDecay)
+			from = shrunk(p, lr, decay)
 		} else {
-			g = decayed(p, g, o.opt.WeightDecay)
+			g = decayed(p, g, decay)
 		}
 		m := g
 		if o.m != nil {

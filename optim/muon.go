@@ -20,6 +20,9 @@ type MuonOptions struct {
 	// cols)), so that its rates can be used (Liu et al., "Muon is Scalable for
 	// LLM Training", 2025). Otherwise the scale is sqrt(max(1, rows/cols)).
 	MatchRMS bool
+	// Live takes the momentum and the decay from the per-step scalars
+	// LiveMomentum and LiveWeightDecay, so that they may change.
+	Live bool
 }
 
 type muon struct {
@@ -55,11 +58,12 @@ func NewMuon(params []nn.Param, opt MuonOptions) Optimizer {
 func (o *muon) Step(t *tensor.Trace, lr *tensor.Tensor, grads []*tensor.Tensor) []*tensor.Tensor {
 	lr = o.begin(lr, grads)
 	out := make([]*tensor.Tensor, len(grads))
+	mu := hyperOf(t, o.opt.Live, LiveMomentum, o.opt.Momentum)
+	decay := hyperOf(t, o.opt.Live, LiveWeightDecay, o.opt.WeightDecay)
 	for i, p := range o.params {
-		mu := o.opt.Momentum
-		u := t.Assign(o.momentum[i], blend(o.momentum[i], grads[i], 1-mu))
+		u := t.Assign(o.momentum[i], mu.mix(o.momentum[i], grads[i]))
 		if !o.opt.Plain {
-			u = blend(grads[i], u, mu)
+			u = mu.mix(u, grads[i])
 		}
 		shape := p.Value.Shape()
 		rows, cols := shape[0], p.Value.Len()/shape[0]
@@ -68,7 +72,7 @@ func (o *muon) Step(t *tensor.Trace, lr *tensor.Tensor, grads []*tensor.Tensor) 
 			scale = 0.2 * math.Sqrt(float64(max(rows, cols)))
 		}
 		u = o.orthogonal(u.Reshape(rows, cols)).Reshape(shape...)
-		out[i] = t.Assign(p.Value, shrunk(p, lr, o.opt.WeightDecay).Sub(u.Mul(lr.MulScalar(scale))))
+		out[i] = t.Assign(p.Value, shrunk(p, lr, decay).Sub(u.Mul(lr.MulScalar(scale))))
 	}
 	return out
 }

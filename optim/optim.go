@@ -97,20 +97,60 @@ func (b *base) begin(lr *tensor.Tensor, grads []*tensor.Tensor) *tensor.Tensor {
 	return lr
 }
 
+// Per-step scalars that stand for options of the same meaning where Live is
+// set.
+const (
+	LiveMomentum    = "momentum"
+	LiveWeightDecay = "weight_decay"
+)
+
+// hyper is a hyper-parameter as the step sees it: a constant or, where live, a
+// per-step scalar. Constants stay apart because a decay of 0 then costs
+// nothing.
+type hyper struct {
+	fixed float64
+	live  *tensor.Tensor
+}
+
+func hyperOf(t *tensor.Trace, live bool, name string, v float64) hyper {
+	if live {
+		return hyper{live: t.Scalar(name)}
+	}
+	return hyper{fixed: v}
+}
+
+func (h hyper) none() bool { return h.live == nil && h.fixed == 0 }
+
+// times is x h.
+func (h hyper) times(x *tensor.Tensor) *tensor.Tensor {
+	if h.live != nil {
+		return x.Mul(h.live)
+	}
+	return x.MulScalar(h.fixed)
+}
+
+// mix is h a + (1-h) b.
+func (h hyper) mix(a, b *tensor.Tensor) *tensor.Tensor {
+	if h.live != nil {
+		return a.Mul(h.live).Add(b.Mul(tensor.Scalar(1).Sub(h.live)))
+	}
+	return blend(a, b, 1-h.fixed)
+}
+
 // decayed is g + wd p, the gradient with an L2 penalty, where it applies.
-func decayed(p nn.Param, g *tensor.Tensor, wd float64) *tensor.Tensor {
-	if wd == 0 || !p.Decay {
+func decayed(p nn.Param, g *tensor.Tensor, wd hyper) *tensor.Tensor {
+	if wd.none() || !p.Decay {
 		return g
 	}
-	return g.Add(p.Value.MulScalar(wd))
+	return g.Add(wd.times(p.Value))
 }
 
 // shrunk is p (1 - lr wd), decay apart from the gradient, where it applies.
-func shrunk(p nn.Param, lr *tensor.Tensor, wd float64) *tensor.Tensor {
-	if wd == 0 || !p.Decay {
+func shrunk(p nn.Param, lr *tensor.Tensor, wd hyper) *tensor.Tensor {
+	if wd.none() || !p.Decay {
 		return p.Value
 	}
-	return p.Value.Mul(tensor.Scalar(1).Sub(lr.MulScalar(wd)))
+	return p.Value.Mul(tensor.Scalar(1).Sub(wd.times(lr)))
 }
 
 // blend is a + (b - a) w, a moving average.

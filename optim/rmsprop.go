@@ -40,7 +40,7 @@ func (o *rmsprop) Step(t *tensor.Trace, lr *tensor.Tensor, grads []*tensor.Tenso
 	lr = o.begin(lr, grads)
 	out := make([]*tensor.Tensor, len(grads))
 	for i, p := range o.params {
-		g := decayed(p, grads[i], o.opt.WeightDecay)
+		g := decayed(p, grads[i], hyper{fixed: o.opt.WeightDecay})
 		v := t.Assign(o.v[i], blend(o.v[i], g.Square(), 1-o.opt.Alpha))
 		if o.avg != nil {
 			a := t.Assign(o.avg[i], blend(o.avg[i], g, 1-o.opt.Alpha))
@@ -89,7 +89,7 @@ func (o *adagrad) Step(t *tensor.Trace, lr *tensor.Tensor, grads []*tensor.Tenso
 	}
 	out := make([]*tensor.Tensor, len(grads))
 	for i, p := range o.params {
-		g := decayed(p, grads[i], o.opt.WeightDecay)
+		g := decayed(p, grads[i], hyper{fixed: o.opt.WeightDecay})
 		s := t.Assign(o.sum[i], o.sum[i].Add(g.Square()))
 		out[i] = t.Assign(p.Value, p.Value.Sub(g.Div(s.Sqrt().AddScalar(o.opt.Eps)).Mul(lr)))
 	}

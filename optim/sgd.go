@@ -12,6 +12,9 @@ type SGDOptions struct {
 	Dampening   float64 // share of the gradient that does not enter the momentum, after the first step
 	Nesterov    bool
 	WeightDecay float64 // L2 penalty added to the gradient of parameters with Decay
+	// Live takes the momentum, if it is not 0, and the decay from the per-step
+	// scalars LiveMomentum and LiveWeightDecay, so that they may change.
+	Live bool
 }
 
 type sgd struct {
@@ -41,17 +44,19 @@ func (o *sgd) Step(t *tensor.Trace, lr *tensor.Tensor, grads []*tensor.Tensor) [
 	if o.step != nil { // the first gradient enters undamped
 		fresh = tensor.Where(o.tick(t).EqScalar(1), fresh, tensor.Scalar(1-o.opt.Dampening))
 	}
+	decay := hyperOf(t, o.opt.Live, LiveWeightDecay, o.opt.WeightDecay)
 	out := make([]*tensor.Tensor, len(grads))
 	for i, p := range o.params {
-		g := decayed(p, grads[i], o.opt.WeightDecay)
-		if mu := o.opt.Momentum; mu != 0 {
+		g := decayed(p, grads[i], decay)
+		if o.opt.Momentum != 0 {
+			mu := hyperOf(t, o.opt.Live, LiveMomentum, o.opt.Momentum)
 			in := g
 			if o.step != nil {
 				in = g.Mul(fresh)
 			}
-			b := t.Assign(o.momentum[i], o.momentum[i].MulScalar(mu).Add(in))
+			b := t.Assign(o.momentum[i], mu.times(o.momentum[i]).Add(in))
 			if o.opt.Nesterov {
-				b = g.Add(b.MulScalar(mu))
+				b = g.Add(mu.times(b))
 			}
 			g = b
 		}
