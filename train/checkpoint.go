@@ -45,6 +45,8 @@ type Info struct {
 	Classes       []string
 	Data          DataInfo
 	State         State
+	// Layers describe the network where the recipe leaves that open.
+	Layers []Layer
 	// Test is the result on the test set, of a finished run's model.
 	Test *Score
 }
@@ -57,6 +59,13 @@ func (i *Info) metadata() (map[string]string, error) {
 			return nil, fmt.Errorf("checkpoint metadata %s: %w", k, err)
 		}
 		m[k] = string(b)
+	}
+	if len(i.Layers) > 0 {
+		b, err := json.Marshal(i.Layers)
+		if err != nil {
+			return nil, fmt.Errorf("checkpoint metadata weft.layers: %w", err)
+		}
+		m["weft.layers"] = string(b)
 	}
 	return m, nil
 }
@@ -93,6 +102,11 @@ func parseInfo(path string, m map[string]string) (*Info, error) {
 			return nil, fmt.Errorf("%w: %s: metadata %s: %v", ErrCheckpoint, path, k, err)
 		}
 	}
+	if text, ok := m["weft.layers"]; ok {
+		if err := json.Unmarshal([]byte(text), &i.Layers); err != nil {
+			return nil, fmt.Errorf("%w: %s: metadata weft.layers: %v", ErrCheckpoint, path, err)
+		}
+	}
 	if err := i.Preprocessing.check(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %v", ErrCheckpoint, path, err)
 	}
@@ -109,6 +123,18 @@ var writeFile = func(path string, write func(io.Writer) error) error {
 
 // save writes variables and info to path as one step.
 func save(path string, info *Info, vars []nn.Param) error {
+	return encode(info, vars, func(write func(io.Writer) error) error { return writeFile(path, write) })
+}
+
+// WriteModel writes m's variables to w with info, whose kind it makes "model":
+// the file that LoadModel reads.
+func WriteModel(w io.Writer, m nn.Module, info Info) error {
+	info.Kind = "model"
+	return encode(&info, nn.Params(m), func(write func(io.Writer) error) error { return write(w) })
+}
+
+// encode reads the variables and only then lets out write the file.
+func encode(info *Info, vars []nn.Param, out func(func(io.Writer) error) error) error {
 	meta, err := info.metadata()
 	if err != nil {
 		return err
@@ -132,7 +158,7 @@ func save(path string, info *Info, vars []nn.Param) error {
 			return fmt.Errorf("variable %q has type %v, which checkpoints do not hold", v.Name, v.Value.DType())
 		}
 	}
-	return writeFile(path, func(w io.Writer) error { return safetensors.Write(w, ts, meta) })
+	return out(func(w io.Writer) error { return safetensors.Write(w, ts, meta) })
 }
 
 // prefixed returns vars with names that begin with prefix.
@@ -226,6 +252,19 @@ func LoadModel(path string) (nn.Module, *Info, error) {
 		return nil, nil, err
 	}
 	defer f.Close()
+	return readModel(path, f)
+}
+
+// ReadModel is LoadModel for a file in memory; name is for its errors.
+func ReadModel(name string, r io.ReaderAt, size int64) (nn.Module, *Info, error) {
+	f, err := safetensors.Parse(r, size)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return readModel(name, f)
+}
+
+func readModel(path string, f *safetensors.File) (nn.Module, *Info, error) {
 	info, err := parseInfo(path, f.Metadata)
 	if err != nil {
 		return nil, nil, err
@@ -234,7 +273,9 @@ func LoadModel(path string) (nn.Module, *Info, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	m, err := r.Build(specOf(info.Preprocessing, len(info.Classes), info.Options))
+	spec := specOf(info.Preprocessing, len(info.Classes), info.Options)
+	spec.Layers = info.Layers
+	m, err := r.Build(spec)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}

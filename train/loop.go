@@ -60,18 +60,11 @@ func (l *loop) init(t *Trainer) {
 	o := &t.cfg.Options
 	seed := int32(derive(o.Seed, purposeDevice, 0))
 	l.fill = func(step int, s tensor.Scalars) {
-		slots := &t.step.slots[l.program]
-		batch := l.at + step
 		update := l.update
 		if l.program == 1 {
 			update += step
 		}
-		s.SetInt(slots.at, int32(batch*o.Batch))
-		// Batches of one update differ in what they draw; the optimizer's own
-		// count of updates is in its state or follows from "step".
-		s.SetInt(slots.seed, seed+int32(batch%o.micro())*0x3C6EF372)
-		s.SetInt(slots.step, int32(update))
-		s.Set(slots.lr, float32(t.rate(update)))
+		t.step.slots[l.program].fill(s, o, seed, l.at+step, update, t.rate(update))
 	}
 	l.collect = func(_ int, r []float32) {
 		l.loss += float64(r[0])

@@ -7,17 +7,18 @@ import (
 	"github.com/weft-ml/weft/optim"
 )
 
-// newOptimizer makes the optimizer that o names.
-func newOptimizer(o *Options, params []nn.Param) (optim.Optimizer, error) {
+// newOptimizer makes the optimizer that o names; live ones take momentum and
+// decay from per-step scalars.
+func newOptimizer(o *Options, params []nn.Param, live bool) (optim.Optimizer, error) {
 	switch o.Optimizer {
 	case "sgd":
-		return optim.NewSGD(params, optim.SGDOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay}), nil
+		return optim.NewSGD(params, optim.SGDOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay, Live: live}), nil
 	case "nesterov":
-		return optim.NewSGD(params, optim.SGDOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay, Nesterov: true}), nil
+		return optim.NewSGD(params, optim.SGDOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay, Live: live, Nesterov: true}), nil
 	case "adam":
-		return optim.NewAdam(params, optim.AdamOptions{WeightDecay: o.WeightDecay}), nil
+		return optim.NewAdam(params, optim.AdamOptions{WeightDecay: o.WeightDecay, Live: live}), nil
 	case "adamw":
-		return optim.NewAdamW(params, optim.AdamOptions{WeightDecay: o.WeightDecay}), nil
+		return optim.NewAdamW(params, optim.AdamOptions{WeightDecay: o.WeightDecay, Live: live}), nil
 	case "muon":
 		// Muon is for what lies between the ends: the last matrix, which makes
 		// the logits, and everything that is no matrix take AdamW. Updates of
@@ -30,11 +31,11 @@ func newOptimizer(o *Options, params []nn.Param) (optim.Optimizer, error) {
 		}
 		inner, rest := optim.Split(params, func(p nn.Param) bool { return optim.IsMatrix(p) && p.Name != last })
 		if len(inner) == 0 {
-			return optim.NewAdamW(params, optim.AdamOptions{WeightDecay: o.WeightDecay}), nil
+			return optim.NewAdamW(params, optim.AdamOptions{WeightDecay: o.WeightDecay, Live: live}), nil
 		}
 		return optim.Groups(
-			optim.Group{Optimizer: optim.NewMuon(inner, optim.MuonOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay, MatchRMS: true})},
-			optim.Group{Optimizer: optim.NewAdamW(rest, optim.AdamOptions{WeightDecay: o.WeightDecay})},
+			optim.Group{Optimizer: optim.NewMuon(inner, optim.MuonOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay, Live: live, MatchRMS: true})},
+			optim.Group{Optimizer: optim.NewAdamW(rest, optim.AdamOptions{WeightDecay: o.WeightDecay, Live: live})},
 		), nil
 	}
 	return nil, fmt.Errorf("no optimizer %q", o.Optimizer)

@@ -13,6 +13,8 @@ type Spec struct {
 	Channels, Height, Width int
 	Classes                 int
 	Options                 Options
+	// Layers is what a recipe without a network of its own builds.
+	Layers []Layer
 	// Seed makes the initial weights: the same seed, the same weights.
 	Seed uint64
 }

@@ -34,6 +34,17 @@ func slotsOf(p *tensor.Program) slots {
 	return slots{p.Slot("at"), p.Slot("seed"), p.Slot("step"), p.Slot("lr")}
 }
 
+// fill gives a step its scalars: batch is its number in the epoch, update the
+// number of updates before it.
+func (k *slots) fill(s tensor.Scalars, o *Options, seed int32, batch, update int, lr float64) {
+	s.SetInt(k.at, int32(batch*o.Batch))
+	// Batches of one update differ in what they draw; the optimizer's own
+	// count of updates is in its state or follows from "step".
+	s.SetInt(k.seed, seed+int32(batch%o.micro())*0x3C6EF372)
+	s.SetInt(k.step, int32(update))
+	s.Set(k.lr, float32(lr))
+}
+
 // compile traces and compiles the programs.
 func (s *stepper) compile() error {
 	params := nn.Values(nn.Trainable(s.model))

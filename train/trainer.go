@@ -202,7 +202,7 @@ func prepare(cfg Config) (_ *Trainer, err error) {
 			return nil, err
 		}
 	}
-	if s.optim, err = newOptimizer(o, nn.Trainable(s.model)); err != nil {
+	if s.optim, err = newOptimizer(o, nn.Trainable(s.model), false); err != nil {
 		return nil, err
 	}
 	s.data = newResident(t.trainSet, t.info.Preprocessing)
