@@ -47,10 +47,12 @@ func (a Augment) gather(t *tensor.Trace, flat, index *tensor.Tensor, c, h, w int
 		return t.Uniform(b).MulScalar(2 * bound).AddScalar(-bound)
 	}
 	cy, cx := float64(h-1)/2, float64(w-1)/2
-	grid := make([]float32, 3*h*w)
-	for i := range h * w {
-		grid[i], grid[h*w+i], grid[2*h*w+i] = float32(float64(i/w)-cy), float32(float64(i%w)-cx), 1
-	}
+	pixel := tensor.Arange(h * w)
+	row := pixel.Div(whole(w))
+	grid := tensor.Stack(0,
+		row.To(tensor.Float32).AddScalar(-cy),
+		pixel.Sub(row.MulScalar(float64(w))).To(tensor.Float32).AddScalar(-cx),
+		tensor.Full(1, h*w))
 	// Draws happen in this order whatever is switched on, so that a bound of
 	// one kind does not change the numbers of another.
 	dy, dx := between(a.Shift*float64(h)), between(a.Shift*float64(w))
@@ -60,7 +62,7 @@ func (a Augment) gather(t *tensor.Trace, flat, index *tensor.Tensor, c, h, w int
 	rows := tensor.Stack(1,
 		tensor.Stack(1, cos, sin, dy.Neg().AddScalar(cy)),
 		tensor.Stack(1, sin.Neg(), cos, dx.Neg().AddScalar(cx)))
-	source := rows.Reshape(2*b, 3).MatMul(tensor.New(grid, 3, h*w)).Reshape(b, 2, h, w)
+	source := rows.Reshape(2*b, 3).MatMul(grid).Reshape(b, 2, h, w)
 	sy, sx := source.Slice(1, 0, 1).Squeeze(1), source.Slice(1, 1, 2).Squeeze(1)
 
 	// Truncation of positive numbers is floor, and cheaper.
@@ -69,7 +71,7 @@ func (a Augment) gather(t *tensor.Trace, flat, index *tensor.Tensor, c, h, w int
 		at = s.AddScalar(far).To(tensor.Int32).AddScalar(-far)
 		f := s.Sub(at.To(tensor.Float32))
 		inside := func(q *tensor.Tensor) *tensor.Tensor {
-			return q.Ge(tensor.FromInts([]int32{0})).And(q.Lt(tensor.FromInts([]int32{int32(side)})))
+			return q.Ge(whole(0)).And(q.Lt(whole(side)))
 		}
 		zero := tensor.Scalar(0)
 		return at, [2]*tensor.Tensor{
@@ -89,3 +91,6 @@ func (a Augment) gather(t *tensor.Trace, flat, index *tensor.Tensor, c, h, w int
 	}
 	return sum
 }
+
+// whole is an Int32 constant, which occupies no memory.
+func whole(v int) *tensor.Tensor { return tensor.Arange(1).AddScalar(float64(v)) }

@@ -48,7 +48,7 @@ func newEvaluator(dev *device.Device, m nn.Module, d *data.Dataset, prep Preproc
 	var err error
 	e.prog, err = tensor.Compile(dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
 		pos := tensor.Arange(e.batch).Add(t.Int("at"))
-		last := tensor.FromInts([]int32{int32(d.N - 1)})
+		last := whole(d.N - 1)
 		weight := pos.Le(last).To(tensor.Float32)
 		x, labels := e.data.batch(t, pos.Minimum(last), Augment{})
 		logits := m.Forward(x)

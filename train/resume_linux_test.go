@@ -58,20 +58,6 @@ func stepsOf(t *testing.T, dir string) string {
 	return string(b)
 }
 
-func resume(t *testing.T, cfg Config) *Result {
-	t.Helper()
-	tr, err := Resume(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tr.Close()
-	res, err := tr.Run(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res
-}
-
 // variants are the options under which resuming must be exact.
 func variants() map[string]func(*Config) {
 	return map[string]func(*Config){

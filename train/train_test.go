@@ -111,3 +111,17 @@ func TestRun(t *testing.T) {
 		}
 	}
 }
+
+func resume(t *testing.T, cfg Config) *Result {
+	t.Helper()
+	tr, err := Resume(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	res, err := tr.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}

@@ -28,7 +28,7 @@ func (a *app) newProgress() *progress {
 	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.bar = progressbar.NewOptions(-1,
 			progressbar.OptionSetWriter(a.stderr),
-			progressbar.OptionSetWidth(24),
+			progressbar.OptionSetWidth(14),
 			progressbar.OptionSetPredictTime(false),
 			progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionThrottle(100*time.Millisecond),
@@ -40,7 +40,7 @@ func (a *app) newProgress() *progress {
 }
 
 func line(p train.Progress) string {
-	return fmt.Sprintf("epoch %d/%d  step %d/%d  loss %.4f  acc %5.1f%%  %s  %s left", p.Epoch, p.Epochs, p.Step, p.Steps,
+	return fmt.Sprintf("epoch %d/%d  loss %.4f  acc %5.1f%%  %s  %s left", p.Epoch, p.Epochs,
 		p.Loss, 100*p.Accuracy, rate(p.StepsPerSec), p.Remaining.Round(time.Second))
 }
 
@@ -56,7 +56,7 @@ func (p *progress) progress(t train.Progress) {
 	if p.bar == nil {
 		if now.Sub(p.last) >= p.interval {
 			p.last = now
-			fmt.Fprintln(p.w, line(t))
+			fmt.Fprintf(p.w, "%s  (step %d of %d)\n", line(t), t.Step, t.Steps)
 		}
 		return
 	}
