@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/weft-ml/weft/internal/cpu/gemm"
 	"github.com/weft-ml/weft/internal/cpu/pool"
@@ -38,6 +39,7 @@ type operand struct {
 	at       int
 	batch    []int // stride of each batch dimension
 	row, col int
+	index    *gemm.Index // instead of row and col: a table for each
 }
 
 func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace) (*product, error) {
@@ -51,7 +53,7 @@ func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace
 		return nil, err
 	}
 	spec := gemm.Spec{M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K,
-		ARow: d.a.row, ACol: d.a.col, BRow: d.b.row, BCol: d.b.col}
+		ARow: d.a.row, ACol: d.a.col, A: d.a.index, BRow: d.b.row, BCol: d.b.col, B: d.b.index}
 	d.plan = gemm.NewIn(spec, p.Workers(), ws)
 	if len(k.Stores) == 1 && k.Vals[k.Stores[0].Val].Kind == kernel.Acc && k.Stores[0].Ring == 0 {
 		st := k.Stores[0]
@@ -82,11 +84,66 @@ func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace
 func newOperand(k *kernel.Kernel, mem [][]byte, val, rowDim, colDim int) (operand, error) {
 	v := &k.Vals[val]
 	r := len(k.Dims)
-	coefs, ok := v.Index.Coefs(r + 1)
-	if v.Kind != kernel.Load || v.Mask >= 0 || !ok || k.Bufs[v.N].DType != ir.F32 {
-		return operand{}, errors.New("an operand is not a strided view of float32 memory")
+	if v.Kind != kernel.Load || v.Mask >= 0 || k.Bufs[v.N].DType != ir.F32 {
+		return operand{}, errors.New("an operand is not a view of float32 memory")
 	}
-	return operand{floats(mem[v.N]), v.Index.Const, coefs[:r-2], coefs[rowDim], coefs[colDim]}, nil
+	o := operand{mem: floats(mem[v.N]), at: v.Index.Const}
+	if coefs, ok := v.Index.Coefs(r + 1); ok {
+		o.batch, o.row, o.col = coefs[:r-2], coefs[rowDim], coefs[colDim]
+		return o, nil
+	}
+	// Windows: the address is a function of the row plus one of the column.
+	extent := append(slices.Clone(k.Dims), k.Product.K)
+	at := func(dim, value int) (int, bool) {
+		var x kernel.Index
+		for _, t := range v.Index.Terms {
+			onDim, onOther := false, false
+			t.Atom.DependsOn(func(d int) bool {
+				onDim, onOther = onDim || d == dim, onOther || d != dim
+				return false
+			}, func(int) bool { onOther = true; return false })
+			if onDim && onOther {
+				return 0, false
+			}
+			if onDim {
+				x.Terms = append(x.Terms, t)
+			}
+		}
+		return x.Eval(func(int) int { return value }), true
+	}
+	table := func(dim int) ([]int32, error) {
+		t := make([]int32, extent[dim])
+		for i := range t {
+			x, ok := at(dim, i)
+			if !ok {
+				return nil, errors.New("an operand's rows and columns mix in its addresses")
+			}
+			t[i] = int32(x)
+		}
+		// Mirrored views walk backwards: the least address becomes the base.
+		least := slices.Min(t)
+		o.at += int(least)
+		for i := range t {
+			t[i] -= least
+		}
+		return t, nil
+	}
+	for d := range r - 2 {
+		first, _ := at(d, 0)
+		second, ok := at(d, min(1, extent[d]-1))
+		last, _ := at(d, extent[d]-1)
+		if !ok || first != 0 || last != second*(extent[d]-1) {
+			return operand{}, errors.New("an operand's batch elements are not evenly spaced")
+		}
+		o.batch = append(o.batch, second)
+	}
+	rows, err := table(rowDim)
+	if err != nil {
+		return operand{}, err
+	}
+	cols, err := table(colDim)
+	o.index = &gemm.Index{Rows: rows, Cols: cols}
+	return o, err
 }
 
 // matrix is the operand's matrix for the current batch element.

@@ -57,6 +57,7 @@ func Build(g *ir.Graph, opt Options) (*plan.Plan, error) {
 	if opt.MaxBuffers == 0 {
 		opt.MaxBuffers = 8
 	}
+	expandConvolutions(g)
 	g.Finish()
 	roots := splitReductions(g.Roots())
 	g.Outputs, g.Values = roots[:len(g.Outputs):len(g.Outputs)], roots[len(g.Outputs):]
@@ -163,8 +164,10 @@ func (s *scheduler) addResults() {
 	}
 }
 
-// findOperands marks what matrix products read: an operand is addressed by
-// strides, so it has to be a strided view of something in memory.
+// findOperands marks what matrix products read. An operand is addressed by
+// the sum of an offset for its row and one for its column, so it has to be a
+// view of something in memory in which the two do not mix: a strided matrix,
+// or the windows of a convolution.
 func (s *scheduler) findOperands() {
 	for _, n := range s.order {
 		if n.Op != ir.OpMatMul {
@@ -184,17 +187,29 @@ func (s *scheduler) findOperands() {
 			for d, size := range base.Shape {
 				at = at.Mul(size).Add(idx[d])
 			}
-			coefs, affine := at.Coefs(len(x.Shape))
-			backwards := slices.ContainsFunc(coefs, func(c int) bool { return c < 0 }) // products walk forwards only
-			if affine && !backwards && base.DType == ir.F32 {
-				if base.Op != ir.OpLeaf {
-					s.must[base] = true
-				}
-			} else {
-				s.must[x] = true
+			if base.DType != ir.F32 || !separable(at) {
+				base = x
+			}
+			if base.Op != ir.OpLeaf {
+				s.must[base] = true
 			}
 		}
 	}
+}
+
+// separable reports whether x is a sum of functions of one loop variable
+// each, none of them ever negative (products walk forwards).
+func separable(x kernel.Index) bool {
+	for _, t := range x.Terms {
+		if t.Coef*t.Atom.Lo < 0 || t.Coef*t.Atom.Hi < 0 {
+			return false
+		}
+		dims := map[int]bool{}
+		if t.Atom.DependsOn(func(d int) bool { dims[d] = true; return false }, func(int) bool { return true }) || len(dims) > 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // store makes kernel b compute node n into memory, at element at. A per-step

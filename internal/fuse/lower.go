@@ -230,6 +230,11 @@ func source(n *ir.Node, idx []kernel.Index) []kernel.Index {
 				src[d] = idx[d]
 			}
 		}
+	case ir.OpUnfold:
+		a := n.Axis
+		copy(src, idx[:a])
+		src[a] = idx[a].Mul(n.Step[1]).Add(idx[a+1].Mul(n.Step[2]))
+		copy(src[a+1:], idx[a+2:])
 	case ir.OpSlice:
 		for d := range src {
 			src[d] = idx[d].Mul(n.Step[d]).Add(kernel.Int(n.Start[d]))
@@ -279,9 +284,16 @@ func (b *builder) lowerGather(n *ir.Node, idx []kernel.Index, mask int) (int, er
 		return 0, err
 	}
 	extent := n.In[0].Shape[n.Axis]
+	src := append([]kernel.Index(nil), idx...)
+	if u := b.k.Vals[v]; u.Kind == kernel.AsValue {
+		// A known function of the position needs no detour over a value.
+		if lo, hi := u.Index.Range(); lo >= 0 && hi < extent {
+			src[n.Axis] = u.Index
+			return b.lower(n.In[0], src, mask)
+		}
+	}
 	v = b.elem(ir.OpMaximum, ir.I32, v, b.constant(ir.I32, 0))
 	v = b.elem(ir.OpMinimum, ir.I32, v, b.constant(ir.I32, float64(extent-1)))
-	src := append([]kernel.Index(nil), idx...)
 	src[n.Axis] = kernel.FromVal(v, extent)
 	return b.lower(n.In[0], src, mask)
 }

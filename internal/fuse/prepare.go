@@ -8,6 +8,17 @@ import (
 
 // Rewrites and decisions that precede kernel building.
 
+// expandConvolutions replaces convolutions by matrix products of views.
+func expandConvolutions(g *ir.Graph) {
+	roots := ir.Rewrite(g.Roots(), func(n *ir.Node) *ir.Node {
+		if n.Op == ir.OpConv {
+			return ir.ExpandConv(n)
+		}
+		return n
+	})
+	g.Outputs, g.Values = roots[:len(g.Outputs):len(g.Outputs)], roots[len(g.Outputs):]
+}
+
 // splitElems is the number of elements that one sequence of a reduction may
 // cover when there are few sequences; longer ones would leave most of a GPU
 // idle and are reduced in two steps.

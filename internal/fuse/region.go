@@ -14,6 +14,9 @@ type member struct {
 	val   int
 	at    kernel.Index
 	inner bool
+	// coords are the node's coordinates as functions of a product's loop
+	// variables: users may see the result permuted.
+	coords []kernel.Index
 }
 
 // anchor builds the kernel of a reduction or matrix product and of the nodes
@@ -108,7 +111,21 @@ func (s *scheduler) startAnchor(n *ir.Node) (*builder, error) {
 		if err != nil {
 			return nil, err
 		}
+		for i, v := range []int{va, vb} {
+			// Another kernel may have stored something half way up the chain of
+			// views since findOperands looked at it.
+			if u := &b.k.Vals[v]; u.Kind != kernel.Load || u.Mask >= 0 || !separable(u.Index) {
+				if err := s.mapKernel(n.In[i]); err != nil {
+					return nil, err
+				}
+				return s.startAnchor(n)
+			}
+		}
 		b.k.Product = &kernel.Product{K: k, A: va, B: vb}
+		// The backends load the operands themselves, so the epilogue must not
+		// find them as values of its own, even at the same address.
+		clear(b.index)
+		clear(b.memo)
 		return b, nil
 	}
 	x := n.In[0]
@@ -185,6 +202,11 @@ func (s *scheduler) grow(b *builder, n *ir.Node, region map[*ir.Node]member) []m
 	outerAt := b.outerIndex()
 	first := member{node: n, at: outerAt}
 	first.val, _ = b.lower(n, coordinates(outerAt, n.Shape), -1)
+	if b.acc != nil {
+		for d := range n.Shape {
+			first.coords = append(first.coords, b.loop(d))
+		}
+	}
 	region[n] = first
 	members := []member{first}
 	var sig []int
@@ -218,7 +240,7 @@ func (s *scheduler) grow(b *builder, n *ir.Node, region map[*ir.Node]member) []m
 		if !touches {
 			continue
 		}
-		if m, ok := s.try(b, c, false); ok {
+		if m, ok := s.try(b, c, false, forward(c, region)...); ok {
 			region[c] = m
 			members = append(members, m)
 		}
@@ -226,12 +248,42 @@ func (s *scheduler) grow(b *builder, n *ir.Node, region map[*ir.Node]member) []m
 	return members
 }
 
+// forward follows the coordinates of a product's result to its user c, nil
+// where c is no plain rearrangement.
+func forward(c *ir.Node, region map[*ir.Node]member) []kernel.Index {
+	for _, in := range c.In {
+		p, ok := region[in]
+		if !ok || p.coords == nil {
+			continue
+		}
+		switch {
+		case c.Op == ir.OpReshape:
+			return reshape(p.coords, in.Shape, c.Shape)
+		case c.Op == ir.OpPermute:
+			coords := make([]kernel.Index, len(c.Axes))
+			for i, a := range c.Axes {
+				coords[i] = p.coords[a]
+			}
+			return coords
+		case c.Op.IsElementwise() && slices.Equal(in.Shape, c.Shape):
+			return p.coords
+		}
+	}
+	return nil
+}
+
 // try lowers c in kernel b and takes the attempt back if it does not fit.
-func (s *scheduler) try(b *builder, c *ir.Node, reduce bool) (member, bool) {
+func (s *scheduler) try(b *builder, c *ir.Node, reduce bool, coords ...kernel.Index) (member, bool) {
 	before := len(b.k.Bufs)
-	m := member{node: c, at: b.outerIndex()}
+	m := member{node: c, at: b.outerIndex(), coords: coords}
 	var err error
 	switch {
+	case coords != nil:
+		m.at = kernel.Index{}
+		for d, size := range c.Shape {
+			m.at = m.at.Mul(size).Add(coords[d])
+		}
+		m.val, err = b.lower(c, coords, -1)
 	case reduce:
 		if err = s.addStage(b, c); err == nil {
 			m.val, err = b.lower(c, coordinates(m.at, c.Shape), -1)

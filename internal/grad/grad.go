@@ -97,6 +97,10 @@ func inputs(n, g *ir.Node) []*ir.Node {
 		return []*ir.Node{unslice(n, g)}
 	case ir.OpPad:
 		return []*ir.Node{ir.Slice(g, n.Start, ones(len(n.Shape)), x.Shape)}
+	case ir.OpUnfold:
+		return []*ir.Node{refold(n, g)}
+	case ir.OpConv:
+		return conv(n, g)
 	case ir.OpGather:
 		return []*ir.Node{scatter(n, g), nil}
 	case ir.OpMatMul:

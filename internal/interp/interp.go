@@ -106,6 +106,8 @@ func eval(n *ir.Node, in []Value, leaf func(*ir.Leaf) Value) Value {
 		reduce(n, in[0], out)
 	case ir.OpMatMul:
 		matmul(n, in, out)
+	case ir.OpConv:
+		conv(n, in, out)
 	default: // each output element is one input element
 		x := n.In[0]
 		src := make([]int, len(x.Shape))
@@ -113,7 +115,16 @@ func eval(n *ir.Node, in []Value, leaf func(*ir.Leaf) Value) Value {
 			coords(c, i, n.Shape)
 			inside := true
 			for d := range src {
+				at := d // of the result; windows take two dimensions
+				if n.Op == ir.OpUnfold && d > n.Axis {
+					at++
+				}
 				switch n.Op {
+				case ir.OpUnfold:
+					src[d] = c[at]
+					if d == n.Axis {
+						src[d] = c[at]*n.Step[1] + c[at+1]*n.Step[2]
+					}
 				case ir.OpPermute:
 					src[n.Axes[d]] = c[d]
 				case ir.OpExpand:
@@ -284,5 +295,24 @@ func matmul(n *ir.Node, in []Value, out Value) {
 				out.F[(b*m+i)*cols+j] = float32(sum)
 			}
 		}
+	}
+}
+
+func conv(n *ir.Node, in []Value, out Value) {
+	x, w := n.In[0].Shape, n.In[1].Shape
+	perGroup := w[0] / n.Axis
+	c := make([]int, 4)
+	for i := range out.F {
+		coords(c, i, n.Shape)
+		sum := 0.0
+		for ci := range w[1] {
+			for kh := range w[2] {
+				for kw := range w[3] {
+					at := []int{c[0], c[1]/perGroup*w[1] + ci, c[2]*n.Step[0] + kh*n.Start[0], c[3]*n.Step[1] + kw*n.Start[1]}
+					sum += float64(in[0].F[index(at, x)]) * float64(in[1].F[index([]int{c[1], ci, kh, kw}, w)])
+				}
+			}
+		}
+		out.F[i] = float32(sum)
 	}
 }

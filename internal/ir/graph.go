@@ -95,7 +95,7 @@ func (op Op) Name() string {
 	}
 	names := [...]string{OpInvalid: "invalid", OpConst: "const", OpLeaf: "leaf", OpScalar: "scalar", OpIota: "iota",
 		OpSum: "sum", OpMax: "max", OpMin: "min", OpProd: "prod", OpReshape: "reshape", OpPermute: "permute",
-		OpExpand: "expand", OpSlice: "slice", OpPad: "pad", OpGather: "gather", OpMatMul: "matmul", OpDetach: "detach"}
+		OpExpand: "expand", OpSlice: "slice", OpPad: "pad", OpGather: "gather", OpUnfold: "unfold", OpConv: "conv", OpMatMul: "matmul", OpDetach: "detach"}
 	if int(op) < len(names) {
 		return names[op]
 	}
@@ -119,6 +119,10 @@ func Print(outs ...*Node) string {
 			fmt.Fprintf(&b, " %s %q", [...]string{"input", "state", "data", "step"}[n.Leaf.Kind], n.Leaf.Name)
 		case n.Op == OpIota || n.Op == OpGather:
 			fmt.Fprintf(&b, " axis=%d", n.Axis)
+		case n.Op == OpUnfold:
+			fmt.Fprintf(&b, " axis=%d size=%d stride=%d dilation=%d", n.Axis, n.Step[0], n.Step[1], n.Step[2])
+		case n.Op == OpConv:
+			fmt.Fprintf(&b, " stride=%v dilation=%v groups=%d", n.Step, n.Start, n.Axis)
 		case n.Axes != nil:
 			fmt.Fprintf(&b, " axes=%v", n.Axes)
 		case n.Op == OpSlice:

@@ -30,9 +30,11 @@ const (
 	OpExpand  // size-1 dimensions repeated to Shape
 	OpSlice   // element i of a dimension is Start+i*Step of the input's
 	OpPad     // Start elements of Value before, the rest after
+	OpUnfold  // windows of dimension Axis: size, stride and dilation are in Step
 
 	OpGather // out[..i..] = in[..index[..i..]..] along Axis
 	OpMatMul // [batch.., M, K] x [batch.., K, N]
+	OpConv   // [N, C, H, W] * [O, C/groups, KH, KW]: strides in Step, dilations in Start, groups in Axis
 	OpDetach // its input, without a gradient; gone before fusion
 
 	firstElementwise
@@ -66,10 +68,10 @@ type Node struct {
 	Shape []int
 	In    []*Node
 
-	Axis  int     // OpIota, OpGather
+	Axis  int     // OpIota, OpGather, OpUnfold; groups of OpConv
 	Axes  []int   // reductions (ascending), OpPermute
-	Start []int   // OpSlice, OpPad
-	Step  []int   // OpSlice
+	Start []int   // OpSlice, OpPad; dilations of OpConv
+	Step  []int   // OpSlice, OpUnfold; strides of OpConv
 	Value float64 // OpConst, OpPad
 	Leaf  *Leaf   // OpLeaf, OpScalar
 }
@@ -96,7 +98,7 @@ func (op Op) IsElementwise() bool { return op > firstElementwise }
 func (op Op) IsReduce() bool { return op >= OpSum && op <= OpProd }
 
 // IsMovement reports whether op only rearranges its input.
-func (op Op) IsMovement() bool { return op >= OpReshape && op <= OpPad }
+func (op Op) IsMovement() bool { return op >= OpReshape && op <= OpUnfold }
 
 // Const returns a tensor of shape filled with v.
 func Const(dt DType, v float64, shape ...int) *Node {

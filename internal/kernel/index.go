@@ -117,9 +117,8 @@ func rejoin(x Index) Index {
 		if m.Atom.Kind != AtomMod {
 			continue
 		}
-		key := m.Atom.X.Key()
 		for j, d := range x.Terms {
-			if d.Atom.Kind == AtomDiv && d.Atom.C == m.Atom.C && d.Coef == m.Coef*m.Atom.C && d.Atom.X.Key() == key {
+			if d.Coef == m.Coef*m.Atom.C && d.Atom.isQuotient(m.Atom.X, m.Atom.C) {
 				rest := Index{Const: x.Const}
 				for k, t := range x.Terms {
 					if k != i && k != j {
@@ -131,6 +130,22 @@ func rejoin(x Index) Index {
 		}
 	}
 	return x
+}
+
+// isQuotient reports whether a is floor(x / c), also where x is a quotient
+// itself and the two divisions have become one.
+func (a *Atom) isQuotient(x Index, c int) bool {
+	if a.Kind != AtomDiv {
+		return false
+	}
+	if a.C == c && a.X.Key() == x.Key() {
+		return true
+	}
+	if len(x.Terms) != 1 || x.Const != 0 || x.Terms[0].Coef != 1 || x.Terms[0].Atom.Kind != AtomDiv {
+		return false
+	}
+	q := x.Terms[0].Atom
+	return a.C == c*q.C && a.X.Key() == q.X.Key()
 }
 
 // Mul returns x * k.
@@ -258,6 +273,26 @@ func (x Index) Subst(dim, val func(a *Atom) Index) Index {
 		r = r.Add(y.Mul(t.Coef))
 	}
 	return r
+}
+
+// Eval computes x where loop variable d has the value dim(d); x has no other
+// variables.
+func (x Index) Eval(dim func(d int) int) int {
+	sum := x.Const
+	for _, t := range x.Terms {
+		var v int
+		switch a := t.Atom; a.Kind {
+		case AtomDim:
+			v = dim(a.N)
+		case AtomDiv:
+			v = floorDiv(a.X.Eval(dim), a.C)
+		default:
+			y := a.X.Eval(dim)
+			v = y - floorDiv(y, a.C)*a.C
+		}
+		sum += t.Coef * v
+	}
+	return sum
 }
 
 // Coefs returns x's multiple of each of n loop variables; ok is false if x has

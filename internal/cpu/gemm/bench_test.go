@@ -36,7 +36,7 @@ var benchShapes = []benchShape{
 }
 
 func benchSpec(m, n, k int, transA, transB bool) Spec {
-	s := Spec{m, n, k, k, 1, n, 1}
+	s := Spec{M: m, N: n, K: k, ARow: k, ACol: 1, BRow: n, BCol: 1}
 	if transA {
 		s.ARow, s.ACol = 1, m
 	}

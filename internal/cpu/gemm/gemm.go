@@ -21,6 +21,9 @@ import "fmt"
 type Spec struct {
 	M, N, K                int
 	ARow, ACol, BRow, BCol int
+
+	// A and B address their operand by tables instead of strides, if not nil.
+	A, B *Index
 }
 
 // extent is the number of elements that a strided r×c matrix reaches over.
@@ -63,10 +66,14 @@ func NewIn(s Spec, workers int, ws *Workspace) *Plan {
 // panics if an operand is too short for the Spec.
 func (p *Plan) Run(pool Pool, a, b, c []float32, ldc int, ep Epilogue) {
 	s := p.s
-	if n := extent(s.M, s.K, s.ARow, s.ACol); len(a) < n {
+	if p.srcA != nil {
+		p.srcA.check("a", len(a))
+	} else if n := extent(s.M, s.K, s.ARow, s.ACol); len(a) < n {
 		panic(fmt.Sprintf("gemm: a has %d elements, the Spec reaches over %d: pass the whole matrix", len(a), n))
 	}
-	if n := extent(s.K, s.N, s.BRow, s.BCol); len(b) < n {
+	if p.srcB != nil {
+		p.srcB.check("b", len(b))
+	} else if n := extent(s.K, s.N, s.BRow, s.BCol); len(b) < n {
 		panic(fmt.Sprintf("gemm: b has %d elements, the Spec reaches over %d: pass the whole matrix", len(b), n))
 	}
 	if ep == nil {

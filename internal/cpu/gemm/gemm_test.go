@@ -206,7 +206,7 @@ func TestNonFiniteStaysInItsRowAndColumn(t *testing.T) {
 				a, b := newOperand(rng, d[0], d[2], l), newOperand(rng, d[2], d[1], l)
 				a.data[(d[0]/2)*a.sr] = float32(math.NaN())
 				b.data[(d[1]/3)*b.sc] = float32(math.Inf(1))
-				p := newPlan(Spec{d[0], d[1], d[2], a.sr, a.sc, b.sr, b.sc}, 1, new(Workspace), k, usual)
+				p := newPlan(Spec{M: d[0], N: d[1], K: d[2], ARow: a.sr, ACol: a.sc, BRow: b.sr, BCol: b.sc}, 1, new(Workspace), k, usual)
 				c := make([]float32, d[0]*d[1])
 				p.Run(nil, a.data, b.data, c, d[1], nil)
 				for i, x := range c {
@@ -240,8 +240,8 @@ func TestZeroK(t *testing.T) {
 
 func TestSharedWorkspace(t *testing.T) {
 	var ws Workspace
-	small := NewIn(Spec{20, 20, 20, 20, 1, 20, 1}, 1, &ws)
-	big := NewIn(Spec{100, 100, 100, 100, 1, 1, 100}, 1, &ws)
+	small := NewIn(Spec{M: 20, N: 20, K: 20, ARow: 20, ACol: 1, BRow: 20, BCol: 1}, 1, &ws)
+	big := NewIn(Spec{M: 100, N: 100, K: 100, ARow: 100, ACol: 1, BRow: 1, BCol: 100}, 1, &ws)
 	if ws.Bytes() != max(small.WorkspaceBytes(), big.WorkspaceBytes()) {
 		t.Fatalf("workspace has %d bytes, plans need %d and %d", ws.Bytes(), small.WorkspaceBytes(), big.WorkspaceBytes())
 	}
@@ -257,7 +257,7 @@ func TestSharedWorkspace(t *testing.T) {
 }
 
 func TestRunPanicsOnShortOperands(t *testing.T) {
-	p := New(Spec{4, 4, 4, 4, 1, 4, 1}, 1)
+	p := New(Spec{M: 4, N: 4, K: 4, ARow: 4, ACol: 1, BRow: 4, BCol: 1}, 1)
 	ok := make([]float32, 16)
 	for name, f := range map[string]func(){
 		"a":   func() { p.Run(nil, ok[:15], ok, ok, 4, nil) },
@@ -282,13 +282,81 @@ func TestRunAllocatesNothing(t *testing.T) {
 	ep := func(worker, m0, m1, n0, n1 int, acc []float32, ld int) {}
 	for _, d := range [][3]int{{128, 96, 200}, {512, 10, 128}, {1, 300, 200}, {301, 1, 200}, {10, 128, 512}} {
 		m, n, k := d[0], d[1], d[2]
-		p := newPlan(Spec{m, n, k, k, 1, n, 1}, 2, new(Workspace), best(), shared)
+		p := newPlan(Spec{M: m, N: n, K: k, ARow: k, ACol: 1, BRow: n, BCol: 1}, 2, new(Workspace), best(), shared)
 		a, b, c := make([]float32, m*k), make([]float32, k*n), make([]float32, m*n)
 		if got := testing.AllocsPerRun(50, func() {
 			p.Run(pl, a, b, c, n, nil)
 			p.Run(pl, a, b, nil, 0, ep)
 		}); got != 0 {
 			t.Errorf("%v: Run allocates %v times, want 0", d, got)
+		}
+	}
+}
+
+// Indexed operands: random tables with runs of all lengths, on every kernel,
+// against the same product with the matrices written out.
+func TestIndexed(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	offsets := func(n, longest int) []int32 {
+		var off []int32
+		for len(off) < n {
+			at := int32(r.IntN(300))
+			for range 1 + r.IntN(longest) {
+				off = append(off, at)
+				at++
+			}
+		}
+		return off[:n]
+	}
+	for _, k := range kernels() {
+		name := k.name
+		for range 60 {
+			m, n, kk := 1+r.IntN(70), 1+r.IntN(90), 1+r.IntN(700)
+			longest := []int{1, 3, 40}
+			a := &Index{offsets(m, longest[r.IntN(3)]), offsets(kk, longest[r.IntN(3)])}
+			b := &Index{offsets(kk, longest[r.IntN(3)]), offsets(n, longest[r.IntN(3)])}
+			src := make([]float32, 1000)
+			for i := range src {
+				src[i] = r.Float32() - 0.5
+			}
+			s := Spec{M: m, N: n, K: kk, ARow: kk, ACol: 1, BRow: n, BCol: 1}
+			da, db := make([]float32, m*kk), make([]float32, kk*n)
+			for i := range m {
+				for l := range kk {
+					da[i*kk+l] = src[a.Rows[i]+a.Cols[l]]
+				}
+			}
+			for l := range kk {
+				for j := range n {
+					db[l*n+j] = src[b.Rows[l]+b.Cols[j]]
+				}
+			}
+			want := make([]float32, m*n)
+			for i := range m {
+				for j := range n {
+					sum := 0.0
+					for l := range kk {
+						sum += float64(da[i*kk+l]) * float64(db[l*n+j])
+					}
+					want[i*n+j] = float32(sum)
+				}
+			}
+			opA, opB := da, db
+			switch r.IntN(3) {
+			case 0:
+				s.A, opA = a, src
+			case 1:
+				s.B, opB = b, src
+			default:
+				s.A, s.B, opA, opB = a, b, src, src
+			}
+			got := make([]float32, m*n)
+			newPlan(s, 2, new(Workspace), k, usual).Run(nil, opA, opB, got, n, nil)
+			for i := range want {
+				if d := math.Abs(float64(got[i] - want[i])); d > 1e-3 {
+					t.Fatalf("%s, %dx%dx%d: element %d is %v, want %v", name, m, n, kk, i, got[i], want[i])
+				}
+			}
 		}
 	}
 }

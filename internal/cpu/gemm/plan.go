@@ -63,6 +63,9 @@ type Plan struct {
 	inRows  bool // the same, with rows contiguous in k
 	inB     bool // the tile reads B in place
 
+	srcA, srcB *source     // indexed operands
+	tmp        [][]float32 // for each worker, to transpose indexed strips
+
 	kc, kChunk, mChunk, nChunk int
 	mt, nt                     int // panels of A and of B per block
 
@@ -106,7 +109,22 @@ func newPlan(s Spec, workers int, ws *Workspace, k *kernel, lim limits) *Plan {
 		panic("gemm: negative size or stride in Spec; pass a slice that starts at the least address")
 	}
 	p := &Plan{s: s, k: k, workers: max(workers, 1), ws: ws}
-	p.vec = vectorKind(s, k)
+	if s.A != nil {
+		p.srcA = newSource(s.A.Rows, s.A.Cols)
+	}
+	if s.B != nil {
+		p.srcB = newSource(s.B.Cols, s.B.Rows)
+	}
+	if p.srcA == nil && p.srcB == nil {
+		p.vec = vectorKind(s, k)
+	} else {
+		// What packing gathers should still be in the second-level cache when it
+		// is used.
+		lim.pack = min(lim.pack, 1<<19)
+		for range p.workers {
+			p.tmp = append(p.tmp, mem.Floats(max(k.transW, 1)*depthBlock))
+		}
+	}
 	if p.vec != notVector {
 		p.planVector(lim)
 	} else {
@@ -135,7 +153,10 @@ func (p *Plan) planTiles(lim limits) {
 	if !p.inA && k.wideRows != nil && s.ACol == 1 && s.N <= lim.inPlaceCols && !aliases(s.ARow) {
 		p.inA, p.inRows = true, true
 	}
-	p.inB = s.BCol == 1 && s.M <= lim.inPlaceRows
+	p.inB = s.BCol == 1 && s.M <= lim.inPlaceRows && p.srcB == nil
+	if p.srcA != nil {
+		p.inA, p.inRows = false, false
+	}
 
 	pm, pn := max(1, ceilDiv(p.mChunk, k.mr)), max(1, ceilDiv(p.nChunk, k.nr))
 	p.mt, p.nt = ceilDiv(pm, ceilDiv(pm, k.mt)), ceilDiv(pn, ceilDiv(pn, k.nt))

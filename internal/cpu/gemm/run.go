@@ -86,12 +86,20 @@ func (p *Plan) pack(worker int) {
 			n0 := i * k.nr
 			n := min(k.nr, ch.n-n0)
 			dst := buf[p.offB+i*k.nr*p.kChunk:][:k.nr*ch.k]
+			if p.srcB != nil {
+				p.srcB.pack(k, dst, k.nr, p.b, ch.n0+n0, n, ch.k0, ch.k, p.tmp[worker])
+				continue
+			}
 			k.packPanel(dst, k.nr, p.b, ch.k0*s.BRow+(ch.n0+n0)*s.BCol, n, s.BCol, s.BRow, ch.k)
 			continue
 		}
 		i -= pb
 		m0, m := split(ch.m, pa, i)
 		dst := buf[p.offA+i*k.aw*p.kChunk:][:k.aw*ch.k]
+		if p.srcA != nil {
+			p.srcA.pack(k, dst, k.aw, p.a, ch.m0+m0, m, ch.k0, ch.k, p.tmp[worker])
+			continue
+		}
 		k.packPanel(dst, k.aw, p.a, (ch.m0+m0)*s.ARow+ch.k0*s.ACol, m, s.ARow, s.ACol, ch.k)
 	}
 }
