@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -232,6 +233,45 @@ func (t *Tensor) evaluate() error {
 	if err != nil {
 		return err
 	}
-	t.node = out[0].node
+	r := out[0].node
+	if dt := t.DType(); r.DType != dt { // a view of a storage type, widened by the kernel
+		host, err := out[0].storageBytes()
+		if err != nil {
+			return err
+		}
+		l := &ir.Leaf{Kind: ir.Data, DType: dt, Shape: r.Shape}
+		r = leafTensor(l, narrow(host, dt)).node
+	}
+	t.node = r
 	return nil
+}
+
+func (t *Tensor) storageBytes() ([]byte, error) { return storageOf(t.node.Leaf).read() }
+
+// narrow gives widened elements their storage type back. Only views have a
+// storage type, so every element is one that the type can hold.
+func narrow(wide []byte, dt DType) []byte {
+	if dt == Uint8 {
+		out := make([]byte, 0, len(wide)/4)
+		for _, v := range sliceOf[int32](wide) {
+			out = append(out, byte(v))
+		}
+		return out
+	}
+	out := make([]uint16, 0, len(wide)/4)
+	for _, v := range sliceOf[float32](wide) {
+		bits := math.Float32bits(v)
+		sign, exp, frac := uint16(bits>>16&0x8000), int(bits>>23&255), bits&(1<<23-1)
+		switch {
+		case exp == 255: // infinite or not a number
+			out = append(out, sign|0x7c00|uint16(frac>>13))
+		case exp > 112:
+			out = append(out, sign|uint16(exp-112)<<10|uint16(frac>>13))
+		case exp > 0: // subnormal as a half
+			out = append(out, sign|uint16((frac|1<<23)>>(126-exp)))
+		default:
+			out = append(out, sign)
+		}
+	}
+	return bytesOf(out)
 }

@@ -243,6 +243,7 @@ func (s *scheduler) store(b *builder, n *ir.Node, v int, at kernel.Index, inner 
 // mapKernel computes node n elementwise, in an existing kernel of the same
 // size if its inputs are there by then.
 func (s *scheduler) mapKernel(n *ir.Node) error {
+	s.shorten(n)
 	for _, b := range slices.Backward(s.kernels) {
 		if b.k.Kind != kernel.Map || b.k.OuterElems() != n.Elems() || len(b.k.Vals) > maxVals/4 {
 			continue
@@ -253,12 +254,12 @@ func (s *scheduler) mapKernel(n *ir.Node) error {
 	}
 	b := s.newBuilder(kernel.Map, n.Shape, len(n.Shape))
 	err := s.mapInto(b, n)
-	for err != nil && s.spill(n) {
+	for err != nil && s.relieve(n, err) {
 		b = s.newBuilder(kernel.Map, n.Shape, len(n.Shape))
 		err = s.mapInto(b, n)
 	}
 	if err != nil {
-		return fmt.Errorf("weft: %s of shape %v cannot be computed in one kernel with %d buffers: %w", n.Op.Name(), n.Shape, s.opt.MaxBuffers, err)
+		return fmt.Errorf("weft: %s of shape %v cannot be computed by kernels with %d buffers: %w", n.Op.Name(), n.Shape, s.opt.MaxBuffers, err)
 	}
 	s.kernels = append(s.kernels, b)
 	return nil

@@ -13,6 +13,9 @@ import (
 // because it needs a reduction or product that is not at hand there.
 var errNotFusable = errors.New("not fusable")
 
+// errTooLong says that a kernel's program has grown beyond maxVals.
+var errTooLong = errors.New("too many operations")
+
 // maxVals bounds a kernel's program; beyond it registers spill and shader
 // compilers take seconds.
 const maxVals = 600
@@ -157,7 +160,7 @@ func (b *builder) load(buf int, shape []int, idx []kernel.Index, mask int) int {
 
 func (b *builder) lowerNode(n *ir.Node, idx []kernel.Index, mask int) (int, error) {
 	if len(b.k.Vals) > maxVals {
-		return 0, errNotFusable
+		return 0, errTooLong
 	}
 	if r, ok := b.s.stored[n]; ok && !b.own[n] {
 		if r.kernel >= b.pos {

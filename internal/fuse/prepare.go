@@ -1,6 +1,7 @@
 package fuse
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/weft-ml/weft/internal/ir"
@@ -67,6 +68,15 @@ func splitReductions(roots []*ir.Node) []*ir.Node {
 	})
 }
 
+// relieve makes n's expression smaller after it did not fit into a kernel for
+// the given reason. It reports whether there was anything to do.
+func (s *scheduler) relieve(n *ir.Node, err error) bool {
+	if errors.Is(err, errTooLong) {
+		return s.spillPart(n)
+	}
+	return s.spill(n)
+}
+
 // spill puts a part of n's expression into memory, because the whole reads
 // from more places than a kernel may be bound to: the part with the most
 // sources that fits into a kernel of its own. It reports whether there was
@@ -99,5 +109,63 @@ func (s *scheduler) spill(n *ir.Node) bool {
 		return all
 	}
 	visit(n)
+	return best != nil && s.mapKernel(best) == nil
+}
+
+// longExpr is the number of operations beyond which an expression is cut
+// before anybody tries to make a kernel of it.
+const longExpr = maxVals * 3 / 4
+
+// shorten puts parts of n's expression into memory until what is left has a
+// moderate number of operations.
+func (s *scheduler) shorten(n *ir.Node) {
+	for len(s.inlined(n, longExpr+1)) > longExpr && s.spillPart(n) {
+	}
+}
+
+// inlined lists the first most operations that n is computed from without
+// going through memory, inputs before users and n last.
+func (s *scheduler) inlined(n *ir.Node, most int) []*ir.Node {
+	var list []*ir.Node
+	seen := map[*ir.Node]bool{n: true}
+	type frame struct {
+		n    *ir.Node
+		next int
+	}
+	stack := []frame{{n: n}}
+	for len(stack) > 0 && len(list) < most {
+		f := &stack[len(stack)-1]
+		if f.next < len(f.n.In) {
+			in := f.n.In[f.next]
+			f.next++
+			if _, stored := s.stored[in]; !stored && !seen[in] && len(in.In) > 0 {
+				seen[in] = true
+				stack = append(stack, frame{n: in})
+			}
+			continue
+		}
+		if !f.n.Op.IsMovement() || f.n.Op == ir.OpPad {
+			list = append(list, f.n)
+		}
+		stack = stack[:len(stack)-1]
+	}
+	return list
+}
+
+// spillPart puts a part of n's expression into memory because the whole is
+// too long: the longest one of moderate length. Where views make few
+// operations into many values, half of the operations count as moderate.
+func (s *scheduler) spillPart(n *ir.Node) bool {
+	limit := min(maxVals/4, (len(s.inlined(n, maxVals))-1)/2)
+	var best *ir.Node
+	most := 0
+	for _, x := range s.inlined(n, 2*limit) {
+		if x == n || x.DType == ir.U8 || x.DType == ir.F16 {
+			continue
+		}
+		if size := len(s.inlined(x, limit+1)); size <= limit && (size > most || size == most && x.Elems() < best.Elems()) {
+			best, most = x, size
+		}
+	}
 	return best != nil && s.mapKernel(best) == nil
 }

@@ -22,8 +22,11 @@ type member struct {
 // anchor builds the kernel of a reduction or matrix product and of the nodes
 // around it that can be computed with it.
 func (s *scheduler) anchor(n *ir.Node) error {
+	if n.Op.IsReduce() {
+		s.shorten(n)
+	}
 	b, err := s.startAnchor(n)
-	for err == nil && len(b.k.Bufs)+3 > s.opt.MaxBuffers && s.spill(n) {
+	for (err != nil || len(b.k.Bufs)+3 > s.opt.MaxBuffers) && s.relieve(n, err) {
 		b, err = s.startAnchor(n)
 	}
 	if err != nil {

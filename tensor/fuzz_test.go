@@ -1,0 +1,246 @@
+package tensor_test
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/weft-ml/weft/device"
+	. "github.com/weft-ml/weft/tensor"
+)
+
+// runProgram runs the program of data on dev: two calls with different
+// arguments, then a submit of three steps, and returns everything that can be
+// observed.
+func runProgram(dev *device.Device, data []byte) (out []outcome, p *randomProgram, err error) {
+	p = newRandomProgram(data)
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	var exact, floats []bool
+	prog, err := Compile(dev, func(tr *Trace, in []*Tensor) []*Tensor {
+		outs := p.trace(tr, in)
+		for _, o := range outs {
+			e := o.Trace() == nil
+			for _, v := range p.pool {
+				if v.Tensor == o {
+					e = !v.float() || v.exact()
+				}
+			}
+			exact, floats = append(exact, e), append(floats, o.DType().Compute() == Float32)
+		}
+		return outs
+	}, p.inputs(0)...)
+	if err != nil {
+		return nil, p, err
+	}
+	defer prog.Close()
+	observe := func(name string, exact bool, t *Tensor) {
+		v, e := t.Read()
+		err = errors.Join(err, e)
+		out = append(out, outcome{name, exact, v})
+	}
+	variables := func(when string) {
+		for i, v := range p.variable {
+			observe(fmt.Sprintf("variable %d after %s", i, when), p.vars[i].frac != inexact, v)
+		}
+	}
+	scalars := func(step int, set func(name string, v float64)) {
+		set("s", float64(step%7)/4-0.75)
+		set("r", float64(step%3)/4)
+		set("k", float64(3-step))
+		set("step", float64(step))
+		set("seed", 42)
+	}
+	for call := range 2 {
+		scalars(call, func(name string, v float64) {
+			if prog.Slot(name) >= 0 {
+				err = errors.Join(err, prog.SetScalar(name, v))
+			}
+		})
+		results, e := prog.Call(p.inputs(call)...)
+		if e != nil {
+			return nil, p, errors.Join(err, e)
+		}
+		for i, r := range results {
+			observe(fmt.Sprintf("result %d of call %d", i, call), exact[i], r)
+		}
+		variables(fmt.Sprint("call ", call))
+	}
+	err = errors.Join(err, prog.Submit(3, func(step int, s Scalars) {
+		scalars(step+2, func(name string, v float64) {
+			switch slot := prog.Slot(name); name {
+			case "s", "r":
+				s.Set(slot, float32(v))
+			default:
+				s.SetInt(slot, int32(v))
+			}
+		})
+	}))
+	var ring [][]float32
+	_, e := prog.Collect(func(_ int, r []float32) { ring = append(ring, append([]float32(nil), r...)) })
+	err = errors.Join(err, e)
+	at := 0
+	for i := range exact {
+		r, e := prog.Result(i)
+		if e == nil {
+			observe(fmt.Sprintf("result %d of submit", i), exact[i], r)
+			continue
+		}
+		n := out[i].data
+		for step, row := range ring {
+			row = row[at : at+len(n)]
+			if !floats[i] {
+				row = words(row)
+			}
+			out = append(out, outcome{fmt.Sprintf("result %d of step %d", i, step), exact[i], row})
+		}
+		at += len(n)
+	}
+	variables("submit")
+	return out, p, err
+}
+
+// words makes numbers of the bits of integers.
+func words(row []float32) []float32 {
+	out := make([]float32, len(row))
+	for i, v := range row {
+		out[i] = float32(int32(math.Float32bits(v)))
+	}
+	return out
+}
+
+// differs describes the first observation that two runs do not share.
+func differs(got, want []outcome, tol float64) string {
+	if len(got) != len(want) {
+		return fmt.Sprintf("%d observations, want %d", len(got), len(want))
+	}
+	for i, w := range want {
+		g := got[i]
+		if len(g.data) != len(w.data) {
+			return fmt.Sprintf("%s has %d elements, want %d", g.name, len(g.data), len(w.data))
+		}
+		size := 1.0
+		for _, v := range w.data {
+			size = max(size, math.Abs(float64(v)))
+		}
+		if size > 1e6 && !w.exact { // out of control
+			continue
+		}
+		for j, v := range w.data {
+			d := math.Abs(float64(g.data[j]) - float64(v))
+			if v != v && g.data[j] != g.data[j] {
+				continue
+			}
+			if w.exact && d != 0 || !(d <= tol*size) {
+				return fmt.Sprintf("%s (exact %v): element %d of %d is %g, want %g", g.name, w.exact, j, len(w.data), g.data[j], v)
+			}
+		}
+	}
+	return ""
+}
+
+// compare runs data on dev and on the reference. It returns what is wrong.
+func compare(dev *device.Device, data []byte) (text, bad string) {
+	want, p, err := runProgram(device.Reference(), data)
+	if err != nil {
+		return p.text.String(), "reference: " + err.Error()
+	}
+	tol := 1e-4
+	if dev.Kind() == "webgpu" {
+		tol = 1e-3
+	}
+	got, p, err := runProgram(dev, data)
+	if err != nil {
+		return p.text.String(), err.Error()
+	}
+	return p.text.String(), differs(got, want, tol)
+}
+
+func seedBytes(seed uint64) []byte {
+	r := rand.New(rand.NewPCG(seed, 77))
+	data := make([]byte, 60+r.IntN(400))
+	for i := range data {
+		data[i] = byte(r.UintN(256))
+	}
+	return data
+}
+
+// shorten removes whatever is not needed for the failure.
+func shorten(dev *device.Device, data []byte) []byte {
+	fails := func(d []byte) bool { _, bad := compare(dev, d); return bad != "" }
+	for n := len(data) / 2; n >= 1; n /= 2 {
+		for at := 0; at+n <= len(data); {
+			less := append(append([]byte{}, data[:at]...), data[at+n:]...)
+			zero := append([]byte{}, data...)
+			clear(zero[at : at+n])
+			switch {
+			case fails(less):
+				data = less
+			case string(zero) != string(data) && fails(zero):
+				data = zero
+				at += n
+			default:
+				at += n
+			}
+		}
+	}
+	return data
+}
+
+func checkSeeds(t *testing.T, dev *device.Device, from, to uint64) {
+	bad := 0
+	for seed := from; seed < to; seed++ {
+		data := seedBytes(seed)
+		if _, wrong := compare(dev, data); wrong != "" {
+			data = shorten(dev, data)
+			text, wrong := compare(dev, data)
+			t.Errorf("seed %d: %s\n%s\nbytes: %s", seed, wrong, text, hex.EncodeToString(data))
+			if bad++; bad == 3 {
+				t.Fatal("and perhaps more")
+			}
+		}
+	}
+}
+
+// TestRandomPrograms compares every device with the reference. WEFT_SEEDS
+// asks for more programs than CI runs.
+func TestRandomPrograms(t *testing.T) {
+	for _, dev := range devices(t) {
+		t.Run(dev.Kind(), func(t *testing.T) {
+			n := uint64(250)
+			if dev.Kind() == "webgpu" {
+				n = 25
+			}
+			from := uint64(0)
+			if s, err := strconv.ParseUint(os.Getenv("WEFT_SEEDS"), 10, 64); err == nil {
+				n = s
+			}
+			if s, err := strconv.ParseUint(os.Getenv("WEFT_FROM"), 10, 64); err == nil {
+				from = s
+			}
+			checkSeeds(t, dev, from, from+n)
+		})
+	}
+}
+
+func FuzzPrograms(f *testing.F) {
+	for seed := range uint64(20) {
+		f.Add(seedBytes(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 600 {
+			return
+		}
+		if text, wrong := compare(device.CPU(), data); wrong != "" {
+			t.Fatalf("%s\n%s", wrong, text)
+		}
+	})
+}
