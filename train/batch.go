@@ -1,3 +1,7 @@
+// Images stay bytes until the step reads them: a data set then takes a quarter
+// of the memory, and casting and normalising are part of a kernel that has to
+// read the images anyway.
+
 package train
 
 import (
@@ -25,13 +29,20 @@ func PreprocessingOf(d *data.Dataset) Preprocessing {
 	return Preprocessing{Channels: d.C, Height: d.H, Width: d.W, Scale: 1.0 / 255, Mean: d.Mean, Std: d.Std}
 }
 
+// maxSide bounds what a file may claim an input to be, so that it cannot ask
+// for a network of gigabytes.
+const maxSide = 1 << 12
+
 func (p *Preprocessing) check() error {
+	if p.Channels > maxSide || p.Height > maxSide || p.Width > maxSide || p.Channels*p.Height*p.Width > 1<<20 {
+		return fmt.Errorf("preprocessing: input %dx%dx%d is too large", p.Channels, p.Height, p.Width)
+	}
 	if p.Channels < 1 || p.Height < 1 || p.Width < 1 || len(p.Mean) != p.Channels || len(p.Std) != p.Channels || !(p.Scale > 0) {
 		return fmt.Errorf("preprocessing: input %dx%dx%d, scale %v, %d means, %d deviations", p.Channels, p.Height, p.Width, p.Scale, len(p.Mean), len(p.Std))
 	}
-	for _, s := range p.Std {
-		if !(s > 0) || math.IsInf(float64(s), 0) {
-			return fmt.Errorf("preprocessing: deviation %v, want a positive number", s)
+	for i, s := range p.Std {
+		if m := float64(p.Mean[i]); !(s > 0) || math.IsInf(float64(s), 0) || math.IsNaN(m) || math.IsInf(m, 0) {
+			return fmt.Errorf("preprocessing: mean %v and deviation %v, want numbers, the second positive", m, s)
 		}
 	}
 	return nil

@@ -110,8 +110,14 @@ func parseInfo(path string, m map[string]string) (*Info, error) {
 	if err := i.Preprocessing.check(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %v", ErrCheckpoint, path, err)
 	}
-	if len(i.Classes) == 0 {
-		return nil, fmt.Errorf("%w: %s names no classes", ErrCheckpoint, path)
+	if len(i.Classes) == 0 || len(i.Classes) > maxSide {
+		return nil, fmt.Errorf("%w: %s names %d classes", ErrCheckpoint, path, len(i.Classes))
+	}
+	if err := i.Options.Check(); err != nil {
+		return nil, fmt.Errorf("%w: %s: options: %v", ErrCheckpoint, path, err)
+	}
+	if s := &i.State; s.Epoch < 0 || s.Batch < 0 || s.Step < 0 {
+		return nil, fmt.Errorf("%w: %s: epoch %d, batch %d, step %d", ErrCheckpoint, path, s.Epoch, s.Batch, s.Step)
 	}
 	return i, nil
 }

@@ -1,3 +1,7 @@
+// An evaluation must count every image exactly once, also when the number of
+// images is no multiple of the batch, and must not wait for the device after
+// each batch.
+
 package train
 
 import (
@@ -15,6 +19,7 @@ type Score struct {
 	Loss     float64 `json:"loss"` // mean cross-entropy
 	Accuracy float64 `json:"accuracy"`
 	N        int     `json:"n"`
+	Steps    int     `json:"-"` // batches that the evaluation took
 	// Confusion counts images: Confusion[i][j] of class i were taken for j.
 	Confusion [][]int `json:"confusion"`
 }
@@ -111,7 +116,7 @@ func (e *evaluator) run(ctx context.Context) (*Score, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Score{N: e.data.n, Loss: loss / float64(e.data.n), Confusion: make([][]int, e.classes)}
+	s := &Score{N: e.data.n, Steps: (e.data.n + e.batch - 1) / e.batch, Loss: loss / float64(e.data.n), Confusion: make([][]int, e.classes)}
 	right := 0
 	for i := range s.Confusion {
 		s.Confusion[i] = make([]int, e.classes)

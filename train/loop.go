@@ -1,3 +1,7 @@
+// The loop keeps the device busy and stays responsive at the same time: submits
+// hold as many steps as fit into a short time, and the next one is under way
+// before the results of the last are looked at.
+
 package train
 
 import (

@@ -1,3 +1,5 @@
+// Names of options become optimizers and schedules here, and only here.
+
 package train
 
 import (

@@ -1,3 +1,7 @@
+// Options are one flat struct of numbers and names, because they are written
+// into every checkpoint and compared by people: what is not in here cannot
+// change the weights that a run ends with.
+
 package train
 
 import (

@@ -1,3 +1,6 @@
+// A recipe is Go code, not a configuration file: a network is a function, and
+// what can be said about it in a file is never enough.
+
 package train
 
 import (

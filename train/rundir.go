@@ -1,3 +1,6 @@
+// Everything of a run is in one folder that nothing else is in, so that it can
+// be moved, compared and deleted as a whole.
+
 package train
 
 import (

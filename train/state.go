@@ -1,3 +1,6 @@
+// What a run has to remember is kept small on purpose: whatever follows from the
+// seed and a counter is computed again and not stored.
+
 package train
 
 import (

@@ -1,3 +1,7 @@
+// Everything that happens in a step is one program, since small networks are
+// bound by the number of kernels and not by arithmetic; the host only says
+// where in the data the step is and what the learning rate is.
+
 package train
 
 import (

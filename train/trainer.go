@@ -147,6 +147,10 @@ func Resume(cfg Config) (*Trainer, error) {
 		return nil, err
 	}
 	t.state = info.State
+	if s := &t.state; s.Batch > t.perEpoch || s.Step != s.Epoch*t.perEpoch+s.Batch {
+		t.Close()
+		return nil, fmt.Errorf("%w: %s: step %d is not update %d of epoch %d with %d updates each", ErrCheckpoint, path, s.Step, s.Batch, s.Epoch+1, t.perEpoch)
+	}
 	if t.met, err = newMetrics(cfg.Dir, t.state.Epoch, t.state.Step, t.total); err != nil {
 		t.Close()
 		return nil, err

@@ -1,3 +1,5 @@
+// The confusion matrix is written for people and for spreadsheets.
+
 package main
 
 import (

@@ -1,3 +1,6 @@
+// Curves are drawn from the files of the run folder and not from memory, so that
+// a resumed run's curves begin at its beginning.
+
 package main
 
 import (

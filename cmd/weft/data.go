@@ -1,3 +1,7 @@
+// Data is chosen by a name; where it comes from is the business of the packages
+// below data. What happens when it is not there is decided here: auto goes on
+// with digits of its own, a name insists.
+
 package main
 
 import (

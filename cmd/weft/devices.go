@@ -1,3 +1,6 @@
+// A device is named the same way everywhere: what devices lists is what --device
+// takes.
+
 package main
 
 import (

@@ -1,3 +1,6 @@
+// Models are used through what their file says: recipe, preprocessing and class
+// names come from there, and no flag can contradict them.
+
 package main
 
 import (
@@ -87,7 +90,7 @@ images of the data that it was trained on.`,
 			return a.result(map[string]any{
 				"run": args[0], "file": file, "recipe": info.Recipe, "data": set.Name, "split": split, "n": s.N,
 				split + "_accuracy": s.Accuracy, split + "_loss": s.Loss, "confusion": s.Confusion,
-				"steps_per_s": float64((s.N+499)/500) / spent, "images_per_s": float64(s.N) / spent,
+				"steps_per_s": float64(s.Steps) / spent, "images_per_s": float64(s.N) / spent,
 			})
 		},
 	}

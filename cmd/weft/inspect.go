@@ -1,3 +1,6 @@
+// Plans are compiled for a data set that holds nothing, so that looking at one
+// needs no data and shows the memory of the real one.
+
 package main
 
 import (

@@ -1,3 +1,6 @@
+// A bar is for people who watch; logs get a line for each epoch and one every
+// ten seconds in between.
+
 package main
 
 import (

@@ -1,3 +1,6 @@
+// The flags of weft train replace single options of a recipe; flags that are not
+// given leave the recipe's numbers as they are, whatever they are.
+
 package main
 
 import (
