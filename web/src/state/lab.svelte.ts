@@ -1,0 +1,104 @@
+// What the worker has: its device, its data, its model. Everything else on the
+// page is a view of this and of the runs.
+
+import { Client } from '../lib/client';
+import { decode, defaultSetup, type Setup } from '../lib/config';
+import { fault } from '../lib/network';
+import { parse } from '../lib/route';
+import type { DataResult, DataSource, InitResult, ModelInfo } from '../lib/types';
+import { toasts } from './toasts.svelte';
+
+export type Phase = 'starting' | 'ready' | 'failed';
+
+/** Where the model that the worker holds came from. */
+export type Origin = 'none' | 'new' | 'trained' | 'loaded';
+
+class Lab {
+  phase = $state<Phase>('starting');
+  failure = $state('');
+  device = $state.raw<InitResult>();
+  data = $state.raw<DataResult>();
+  dataProgress = $state.raw<{ loaded: number; total: number }>();
+  model = $state.raw<ModelInfo>();
+  origin = $state<Origin>('none');
+  /** The name of a loaded model, '' for one's own. */
+  modelName = $state('');
+  /** Counts changes of the weights by loading, so that views ask again. */
+  modelVersion = $state(0);
+  setup = $state<Setup>(defaultSetup());
+  fault = $derived(fault(this.setup.layers));
+
+  #client: Client | undefined;
+  #ready: Promise<void> | undefined;
+  #dataWanted = '';
+
+  get client(): Client {
+    if (!this.#client) throw new Error('The worker is not started yet.');
+    return this.#client;
+  }
+
+  /** start makes the worker and returns at once: the page is usable while it loads. */
+  start(makeWorker: () => Worker): Promise<void> {
+    this.setup = decode(parse(location.hash).query);
+    this.#ready = this.#start(makeWorker).catch((reason: unknown) => {
+      this.phase = 'failed';
+      this.failure = reason instanceof Error ? reason.message : String(reason);
+      toasts.error(reason);
+    });
+    return this.#ready;
+  }
+
+  async #start(makeWorker: () => Worker): Promise<void> {
+    const client = new Client(makeWorker(), (error) => {
+      this.phase = 'failed';
+      this.failure = `${error.message} ${error.hint}`;
+      toasts.error(error);
+    });
+    this.#client = client;
+    client.on('data', (event) => (this.dataProgress = event));
+    client.on('lost', (event) => toasts.info(event.message));
+    const asked = new URLSearchParams(location.search).get('device');
+    const device = asked === 'cpu' || asked === 'webgpu' ? asked : 'auto';
+    this.device = await client.request('init', { base: new URL('.', document.baseURI).href, device });
+    this.phase = 'ready';
+  }
+
+  /** ready resolves when the worker can be asked; it rejects when it never will. */
+  async ready(): Promise<void> {
+    await this.#ready;
+    if (this.phase === 'failed') throw new Error(this.failure);
+  }
+
+  /** loadData brings the data of the set-up into the worker, once for each source. */
+  async loadData(source: DataSource = this.setup.source): Promise<void> {
+    await this.ready();
+    if (this.#dataWanted === source) return;
+    this.#dataWanted = source;
+    this.dataProgress = { loaded: 0, total: 0 };
+    try {
+      const data = await this.client.request('data', { source });
+      if (this.#dataWanted === source) this.data = data;
+    } catch (reason) {
+      if (this.#dataWanted === source) this.#dataWanted = '';
+      throw reason;
+    } finally {
+      this.dataProgress = undefined;
+    }
+  }
+
+  /** newModel makes the set-up's network with fresh weights. */
+  async newModel(): Promise<void> {
+    await this.ready();
+    const { layers, config } = $state.snapshot(this.setup);
+    this.took(await this.client.request('model', { layers, seed: config.seed }), 'new', '');
+  }
+
+  took(model: ModelInfo, origin: Origin, name: string): void {
+    this.model = model;
+    this.origin = origin;
+    this.modelName = name;
+    this.modelVersion++;
+  }
+}
+
+export const lab = new Lab();

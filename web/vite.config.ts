@@ -1,0 +1,20 @@
+/// <reference types="vitest/config" />
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vite';
+
+// The site must work from any folder of any host, so every address in it is
+// relative. Nothing is inlined as a data: address, because the served
+// Content-Security-Policy allows the site's own files only.
+export default defineConfig({
+  base: './',
+  plugins: [svelte()],
+  worker: { format: 'es' },
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+  },
+  server: { fs: { allow: ['..'] } },
+  test: { include: ['test/**/*.test.ts'], environment: 'node' },
+});
