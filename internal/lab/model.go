@@ -1,0 +1,303 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/weft-ml/weft/format/safetensors"
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
+	"github.com/weft-ml/weft/train"
+	"github.com/weft-ml/weft/train/recipes"
+)
+
+const (
+	side   = 28
+	pixels = side * side
+)
+
+var digitNames = []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+
+// mnistInput is what networks are fed before any data is loaded.
+var mnistInput = train.Preprocessing{Channels: 1, Height: side, Width: side, Scale: 1.0 / 255, Mean: []float32{0.1307}, Std: []float32{0.3081}}
+
+// model is a network with what belongs to it, so that it is always given
+// input of the scale that it was trained on.
+type model struct {
+	net     nn.Sequential
+	layers  []layer
+	spec    []LayerSpec
+	prep    train.Preprocessing
+	classes []string
+	options train.Options
+	data    train.DataInfo
+	steps   int
+	score   *train.Score // on the test set, until the weights change
+
+	// Compiled when first needed.
+	forward *tensor.Program
+	flat    *tensor.Program // parameters and gradients, for a run
+}
+
+// layer is a module of the network that people should see.
+type layer struct {
+	name   string
+	kind   string
+	module nn.Module
+	at     int // in net
+	linear *nn.Linear
+}
+
+func newModel(net nn.Sequential, prep train.Preprocessing, classes []string) (*model, error) {
+	spec, err := train.LayersOf(net)
+	if err != nil {
+		return nil, err
+	}
+	m := &model{net: net, spec: spec, prep: prep, classes: classes}
+	count := map[string]int{}
+	for i, mod := range net {
+		if _, ok := mod.(nn.Flatten); ok {
+			continue
+		}
+		kind := spec[len(m.layers)].Type
+		count[kind]++
+		l := layer{name: fmt.Sprintf("%s%d", kind, count[kind]), kind: kind, module: mod, at: i}
+		l.linear, _ = mod.(*nn.Linear)
+		m.layers = append(m.layers, l)
+	}
+	return m, nil
+}
+
+// close returns the memory of the compiled programs; the weights stay.
+func (m *model) close() {
+	if m == nil {
+		return
+	}
+	m.changed()
+	if m.forward != nil {
+		m.forward.Close()
+		m.forward = nil
+	}
+}
+
+// changed drops what belongs to a run.
+func (m *model) changed() {
+	if m.flat != nil {
+		m.flat.Close()
+		m.flat = nil
+	}
+}
+
+// release returns all device memory, when another model takes its place.
+func (m *model) release() {
+	if m == nil {
+		return
+	}
+	m.close()
+	for _, p := range nn.Params(m.net) {
+		p.Value.Free()
+	}
+}
+
+func (m *model) info() *ModelInfo {
+	r := &ModelInfo{Spec: m.spec, Steps: m.steps, Classes: m.classes, Params: nn.Count(nn.Params(m.net))}
+	r.Bytes = 4 * r.Params
+	width := m.prep.Channels * m.prep.Height * m.prep.Width
+	for i, l := range m.layers {
+		info := LayerInfo{Name: l.name, Kind: l.kind, In: width, Out: width}
+		if l.linear != nil {
+			info.Out = l.linear.Weight.Dim(0)
+			info.Params = nn.Count(nn.Params(l.linear))
+			if i+1 < len(m.layers) && m.layers[i+1].linear == nil && m.layers[i+1].kind != "dropout" {
+				info.Activation = m.layers[i+1].kind
+			}
+		}
+		width = info.Out
+		r.Layers = append(r.Layers, info)
+	}
+	return r
+}
+
+// input is the network's input for a batch of images as bytes.
+func (m *model) input(images *tensor.Tensor) *tensor.Tensor {
+	return m.prep.Normalize(images.To(tensor.Float32).Reshape(-1, m.prep.Channels, m.prep.Height, m.prep.Width))
+}
+
+func (s *Session) newModel(ctx context.Context, q *ModelRequest) (*ModelInfo, error) {
+	var r *ModelInfo
+	return r, s.do(ctx, s.slow, func() error {
+		prep, classes := mnistInput, digitNames
+		if s.train != nil {
+			prep, classes = train.PreprocessingOf(s.train), s.train.Classes
+		}
+		o := recipes.MNISTMLP.Options
+		o.Seed = uint64(q.Seed)
+		net, err := train.InitModel(&recipes.Layers, prep, len(classes), o, q.Layers)
+		if err != nil {
+			return hinted("Change the layers in the editor.", err)
+		}
+		m, err := newModel(net.(nn.Sequential), prep, classes)
+		if err != nil {
+			return err
+		}
+		s.setModel(m)
+		r = m.info()
+		return nil
+	})
+}
+
+func (s *Session) setModel(m *model) {
+	s.endRun()
+	s.model.release()
+	s.model = m
+}
+
+// haveModel reports whether there is a network and a device for it.
+func (s *Session) haveModel() error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	if s.model == nil {
+		return hinted("Choose a preset or load a model.", errors.New("there is no network yet"))
+	}
+	return nil
+}
+
+// layerNamed finds a layer with weights.
+func (m *model) layerNamed(name string) (*nn.Linear, error) {
+	var names []string
+	for _, l := range m.layers {
+		if l.linear == nil {
+			continue
+		}
+		if l.name == name {
+			return l.linear, nil
+		}
+		names = append(names, l.name)
+	}
+	return nil, fmt.Errorf("no layer %q has weights; there are: %s", name, strings.Join(names, ", "))
+}
+
+func (s *Session) weights(ctx context.Context, q *WeightsRequest) (*WeightsResult, error) {
+	r := &WeightsResult{}
+	return r, s.do(ctx, s.quick, func() error {
+		if err := s.haveModel(); err != nil {
+			return err
+		}
+		l, err := s.model.layerNamed(q.Layer)
+		if err != nil {
+			return err
+		}
+		r.Shape = l.Weight.Shape()
+		if r.Values, err = l.Weight.Read(); err != nil {
+			return err
+		}
+		r.Bias, err = l.Bias.Read()
+		return err
+	})
+}
+
+func (s *Session) save(ctx context.Context, _ *Empty) (*SaveResult, error) {
+	r := &SaveResult{}
+	return r, s.do(ctx, s.quick, func() error {
+		if err := s.haveModel(); err != nil {
+			return err
+		}
+		m := s.model
+		info := train.Info{
+			Recipe: recipes.Layers.Name, Layers: m.spec, Options: m.options, Preprocessing: m.prep, Classes: m.classes,
+			Data: m.data, State: train.State{Step: m.steps, Done: true}, Test: m.score,
+		}
+		var b bytes.Buffer
+		if err := train.WriteModel(&b, m.net, info); err != nil {
+			return err
+		}
+		r.Bytes = b.Bytes()
+		return nil
+	})
+}
+
+func (s *Session) load(ctx context.Context, q *LoadRequest) (*ModelInfo, error) {
+	m, err := readModel(q.Name, q.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	return m.info(), s.do(ctx, s.slow, func() error {
+		if err := s.ready(); err != nil {
+			return err
+		}
+		s.setModel(m)
+		return nil
+	})
+}
+
+func readModel(name string, b []byte) (*model, error) {
+	const advice = "Choose a .safetensors file that this lab or weft train has written."
+	if name == "" {
+		name = "the file"
+	}
+	mod, info, err := train.ReadModel(name, bytes.NewReader(b), int64(len(b)))
+	switch {
+	case errors.Is(err, safetensors.ErrFormat), errors.Is(err, safetensors.ErrTruncated):
+		return nil, hinted(advice, fmt.Errorf("%s is not a model: %w", name, err))
+	case err != nil:
+		return nil, hinted(advice, fmt.Errorf("%s cannot be used: %w", name, err))
+	}
+	p := info.Preprocessing
+	if p.Channels != 1 || p.Height != side || p.Width != side {
+		return nil, hinted(advice, fmt.Errorf("%s takes images of %dx%dx%d; this lab has 1x28x28", name, p.Channels, p.Height, p.Width))
+	}
+	net, ok := mod.(nn.Sequential)
+	if !ok {
+		return nil, hinted(advice, fmt.Errorf("%s holds a network of recipe %s, which this lab cannot show", name, info.Recipe))
+	}
+	m, err := newModel(net, p, info.Classes)
+	if err != nil {
+		return nil, hinted(advice, fmt.Errorf("%s: %w", name, err))
+	}
+	m.options, m.data, m.steps, m.score = info.Options, info.Data, info.State.Step, info.Test
+	return m, nil
+}
+
+// modelsFile lists the models that come with the site.
+const modelsFile = "models/models.json"
+
+// builtin answers with a list, the one result that is no object.
+func (s *Session) builtin(ctx context.Context, _ *Empty) (*[]Builtin, error) {
+	list := []Builtin{}
+	b, err := s.fetch(ctx, modelsFile, nil)
+	if err != nil {
+		return nil, hinted("Networks can be trained here all the same.", fmt.Errorf("the built-in models cannot be loaded: %w", err))
+	}
+	if err := json.Unmarshal(b, &list); err != nil {
+		return nil, fmt.Errorf("%s: %w", modelsFile, err)
+	}
+	return &list, nil
+}
+
+func (s *Session) use(ctx context.Context, q *UseRequest) (*ModelInfo, error) {
+	if strings.ContainsAny(q.File, "/\\") || q.File == "" {
+		return nil, fmt.Errorf("%q is no name of a built-in model", q.File)
+	}
+	b, err := s.fetch(ctx, "models/"+q.File, nil)
+	if err != nil {
+		return nil, hinted("Reload the page, or choose another model.", err)
+	}
+	return s.load(ctx, &LoadRequest{Bytes: b, Name: q.File})
+}
+
+// fetch gets a file of the site.
+func (s *Session) fetch(ctx context.Context, name string, progress func(loaded, total int)) ([]byte, error) {
+	var base string
+	if err := s.do(ctx, s.quick, func() error { base = s.base; return nil }); err != nil {
+		return nil, err
+	}
+	if progress == nil {
+		progress = func(int, int) {}
+	}
+	return s.opts.Fetch(ctx, base+name, progress)
+}

@@ -1,0 +1,463 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/weft-ml/weft/data"
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
+	"github.com/weft-ml/weft/train"
+	"github.com/weft-ml/weft/train/recipes"
+)
+
+const (
+	// submitTime is the work of one submit, and inFlight how many are under
+	// way: together they are how long a pause takes.
+	submitTime = 25 * time.Millisecond
+	inFlight   = 3
+	// eventEvery is how often a run reports.
+	eventEvery = 100 * time.Millisecond
+	// rateWindow is what steps per second are averaged over.
+	rateWindow = 2 * time.Second
+)
+
+// run is one training run. The owner of the device drives it, submit by
+// submit.
+type run struct {
+	id     int
+	config TrainConfig
+	opts   train.Options
+	steps  *train.Steps
+	data   *data.Dataset
+	state  string
+	begin  int // updates that the weights had seen before the run
+
+	submitted, done int // updates of the run
+	flying          int // submits
+	budget          int // updates that a paused run has been asked for
+	waiters         []chan struct{}
+	epoch           int // finished
+	epochLoss       float64
+	epochAccuracy   float64
+	epochSteps      int
+
+	chunk   int // updates of the next submit
+	last    time.Time
+	rate    rateMeter
+	event   TrainEvent // what is new since the last event
+	sent    time.Time
+	snap    *snapshot
+	snapped time.Time
+	bad     int // the first update whose loss was no number, from 1
+}
+
+// options translates a configuration; they are what weft train would be given.
+func (c *TrainConfig) options() (train.Options, error) {
+	o := train.Options{
+		Epochs: c.Epochs, Batch: c.Batch, Optimizer: c.Optimizer, LR: c.LR, MinLR: c.MinLR, Schedule: c.Schedule,
+		WeightDecay: c.WeightDecay, LabelSmoothing: c.LabelSmoothing, ValFraction: c.ValFraction, KeepLast: true,
+	}
+	switch c.Optimizer {
+	case "momentum":
+		o.Optimizer, o.Momentum = "sgd", c.Momentum
+	case "nesterov":
+		o.Momentum = c.Momentum
+	case "muon":
+		if o.Momentum = c.Momentum; o.Momentum == 0 {
+			o.Momentum = 0.95
+		}
+	}
+	if c.Augment {
+		o.Augment = recipes.MNISTMLP.Options.Augment
+	}
+	if c.Seed < 0 {
+		return o, fmt.Errorf("seed: %d, want 0 or more", c.Seed)
+	}
+	o.Seed = uint64(c.Seed)
+	return o, o.Check()
+}
+
+func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, error) {
+	r := &StartResult{}
+	return r, s.do(ctx, s.slow, func() error {
+		if err := s.haveModel(); err != nil {
+			return err
+		}
+		if s.train == nil {
+			return hinted("Choose a data set first.", errors.New("there is no data to train on"))
+		}
+		o, err := q.Config.options()
+		if err != nil {
+			return hinted("Change the settings and start again.", err)
+		}
+		m := s.model
+		if len(m.classes) != len(s.train.Classes) {
+			return hinted("Make a network for this data.", fmt.Errorf("the network knows %d classes, the data has %d", len(m.classes), len(s.train.Classes)))
+		}
+		s.endRun()
+		begin := time.Now()
+		s.opts.Emit("compile", &CompileEvent{0, 1})
+		s.runs++
+		t := &run{id: s.runs, config: q.Config, opts: o, data: s.train, state: Running}
+		prep := train.PreprocessingOf(s.train)
+		m.close()
+		m.prep, m.classes, m.options, m.score = prep, s.train.Classes, o, nil
+		m.data = train.DataInfo{Name: s.train.Name, Source: s.train.Source, N: s.train.N, Synthetic: s.train.Synthetic}
+		if q.Keep {
+			t.begin = m.steps
+		} else if err := m.reset(o); err != nil {
+			return err
+		}
+		m.steps = t.begin
+		if err := t.compile(s); err != nil {
+			return err
+		}
+		s.run = t
+		if err := s.snapshotRun(); err != nil {
+			return err
+		}
+		t.restartClock()
+		s.opts.Emit("compile", &CompileEvent{1, 1})
+		*r = StartResult{Run: t.id, CompileMs: since(begin), Kernels: t.steps.Program().KernelCount(), Steps: t.steps.Total()}
+		return nil
+	})
+}
+
+// reset gives the network the initial weights of o's seed.
+func (m *model) reset(o train.Options) error {
+	fresh, err := train.InitModel(&recipes.Layers, m.prep, len(m.classes), o, m.spec)
+	if err != nil {
+		return err
+	}
+	from := nn.Params(fresh)
+	for i, p := range nn.Params(m.net) {
+		x, err := from[i].Value.Read()
+		if err != nil {
+			return err
+		}
+		if err := p.Value.Set(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compile makes the step on the session's device.
+func (t *run) compile(s *Session) (err error) {
+	t.steps, err = train.NewSteps(train.StepsConfig{Device: s.dev, Model: s.model.net, Options: t.opts, Train: t.data, Preprocessing: s.model.prep})
+	t.chunk = 1
+	return err
+}
+
+// rebuild goes on from the last snapshot on another device.
+func (t *run) rebuild(s *Session) error {
+	t.steps.Close()
+	s.model.changed()
+	c := t.snap
+	params := nn.Params(s.model.net)
+	for i, p := range params {
+		if err := p.Value.Set(c.floats[i]); err != nil {
+			return err
+		}
+	}
+	if err := t.compile(s); err != nil {
+		return err
+	}
+	if err := c.restore(t.steps.Variables()); err != nil {
+		return err
+	}
+	t.applyKnobs()
+	t.flying, t.budget = 0, 0
+	t.submitted, t.done = c.steps, c.steps
+	s.model.steps = t.begin + t.done
+	if err := t.steps.Seek(c.epoch, c.batch); err != nil {
+		return err
+	}
+	t.epoch, t.epochSteps, t.epochLoss, t.epochAccuracy = c.epoch, 0, 0, 0
+	t.event = TrainEvent{}
+	t.release()
+	t.restartClock()
+	return nil
+}
+
+// snapshotRun copies the run to the host. Nothing may be in flight.
+func (s *Session) snapshotRun() error {
+	t := s.run
+	c, err := takeSnapshot(t.steps.Variables())
+	if err != nil {
+		return err
+	}
+	c.epoch, c.batch, c.steps = t.epoch, t.steps.PerEpoch()-t.steps.Left(), t.done
+	t.snap, t.snapped = c, time.Now()
+	return nil
+}
+
+// busy reports whether the run has something to do.
+func (t *run) busy() bool {
+	return t != nil && (t.state == Running || t.flying > 0 || t.budget > 0)
+}
+
+func (t *run) restartClock() {
+	t.last = time.Now()
+	t.rate = rateMeter{}
+}
+
+// release tells those who wait for single steps.
+func (t *run) release() {
+	for _, w := range t.waiters {
+		close(w)
+	}
+	t.waiters = nil
+}
+
+// wanted is how many updates may be submitted now.
+func (t *run) wanted() int {
+	n := t.steps.Left()
+	switch {
+	case t.state == Running:
+		return min(n, t.chunk)
+	case t.state == Paused:
+		return min(n, t.chunk, t.budget)
+	}
+	return 0
+}
+
+// advance does a little training: at most one submit, at most one wait.
+func (s *Session) advance() error {
+	t := s.run
+	if n := t.wanted(); n > 0 && t.flying < inFlight {
+		if err := t.submit(n); err != nil {
+			return err
+		}
+		if t.flying < inFlight && t.wanted() > 0 && s.gpu() != nil {
+			return nil // let the queue fill
+		}
+	}
+	if t.flying > 0 {
+		if err := t.collect(); err != nil {
+			return err
+		}
+	}
+	s.model.steps = t.begin + t.done
+	if t.flying == 0 && t.steps.Left() == 0 {
+		if err := s.endEpoch(); err != nil {
+			return err
+		}
+	}
+	if t.bad > 0 {
+		return fmt.Errorf("%w at step %d", train.ErrDiverged, t.bad)
+	}
+	if t.state == Running && time.Since(t.snapped) > snapshotEvery {
+		if err := s.drain(); err != nil {
+			return err
+		}
+		if err := s.snapshotRun(); err != nil {
+			return err
+		}
+		t.last = time.Now()
+	}
+	if s.inspect.due() && t.state == Running {
+		if err := s.look(); err != nil {
+			return err
+		}
+		t.last = time.Now()
+	}
+	if time.Since(t.sent) >= eventEvery || t.state != Running {
+		s.emitTrain(t.state)
+	}
+	if t.budget == 0 && t.flying == 0 {
+		t.release()
+	}
+	return nil
+}
+
+func (t *run) submit(n int) error {
+	if err := t.steps.Submit(n); err != nil {
+		return err
+	}
+	t.flying++
+	t.submitted += n
+	t.budget = max(0, t.budget-n)
+	return nil
+}
+
+// collect waits for the oldest submit and chooses the size of later ones.
+func (t *run) collect() error {
+	full := t.flying == inFlight
+	n, err := t.steps.Collect(func(loss, accuracy float64) {
+		if len(t.event.Losses) == 0 {
+			t.event.First = t.done
+		}
+		t.event.Losses = append(t.event.Losses, float32(loss))
+		t.event.Accuracies = append(t.event.Accuracies, float32(accuracy))
+		t.epochLoss += loss
+		t.epochAccuracy += accuracy
+		t.epochSteps++
+		t.done++
+		if (math.IsNaN(loss) || math.IsInf(loss, 0)) && t.bad == 0 {
+			t.bad = t.done
+		}
+	})
+	if err != nil {
+		return err
+	}
+	t.flying--
+	now := time.Now()
+	took := now.Sub(t.last)
+	t.last = now
+	t.rate.add(now, n)
+	fit := tensor.MaxSteps
+	if per := took / time.Duration(max(n, 1)); per > 0 {
+		fit = int(submitTime / per)
+	}
+	// At most twice as many, since the first submits also warm up; and a queue
+	// that is not full does not show how long a step takes.
+	if fit < t.chunk || full || t.state == Running {
+		t.chunk = min(max(1, fit), 2*t.chunk, tensor.MaxSteps)
+	}
+	return nil
+}
+
+// drain waits for everything submitted.
+func (s *Session) drain() error {
+	t := s.run
+	for t != nil && t.flying > 0 {
+		if err := t.collect(); err != nil {
+			return err
+		}
+		s.model.steps = t.begin + t.done
+	}
+	return nil
+}
+
+// endEpoch validates and goes to the next epoch.
+func (s *Session) endEpoch() error {
+	t := s.run
+	e := &EpochEvent{Run: t.id, Epoch: t.epoch + 1, ValLoss: math.NaN(), ValAccuracy: math.NaN()}
+	if t.epochSteps > 0 {
+		e.TrainLoss, e.TrainAccuracy = t.epochLoss/float64(t.epochSteps), t.epochAccuracy/float64(t.epochSteps)
+	}
+	v, err := t.steps.Validate(context.Background())
+	if err != nil {
+		return err
+	}
+	if v != nil {
+		e.ValLoss, e.ValAccuracy = v.Loss, v.Accuracy
+	}
+	t.epoch++
+	t.epochLoss, t.epochAccuracy, t.epochSteps = 0, 0, 0
+	if t.epoch == t.opts.Epochs {
+		t.state, t.budget = Done, 0
+	} else if err := t.steps.Seek(t.epoch, 0); err != nil {
+		return err
+	}
+	if err := s.snapshotRun(); err != nil {
+		return err
+	}
+	t.last = time.Now()
+	s.emitTrain(t.state)
+	s.opts.Emit("epoch", e)
+	return nil
+}
+
+// emitTrain reports what is new.
+func (s *Session) emitTrain(state string) {
+	t := s.run
+	e := t.event
+	e.Run, e.Step, e.Steps, e.Epoch, e.State = t.id, t.done, t.steps.Total(), min(t.epoch+1, t.opts.Epochs), state
+	if len(e.Losses) == 0 {
+		e.First = t.done
+	}
+	e.LR = t.steps.Rate(max(0, t.done-1))
+	e.StepsPerSecond = t.rate.perSecond()
+	e.ImagesPerSecond = e.StepsPerSecond * float64(t.opts.Batch)
+	if e.StepsPerSecond > 0 {
+		e.SecondsLeft = float64(e.Steps-e.Step) / e.StepsPerSecond
+	}
+	e.GPUBytes, _ = s.deviceMemory()
+	t.event = TrainEvent{}
+	t.sent = time.Now()
+	s.opts.Emit("train", &e)
+}
+
+// trainingFailed goes on after a lost device, and ends the run otherwise.
+func (s *Session) trainingFailed(err error) {
+	if s.isLost(err) {
+		s.emitTrain(Lost)
+		if err = s.recoverDevice(err); err == nil {
+			return
+		}
+	}
+	t := s.run
+	if t == nil {
+		return
+	}
+	hint := "Start again, perhaps with a smaller batch."
+	if errors.Is(err, train.ErrDiverged) {
+		hint = "Start again with a lower learning rate."
+	}
+	s.drain()
+	t.state, t.budget = Stopped, 0
+	t.release()
+	s.emitTrain(Stopped)
+	s.opts.Emit("failed", &FailedEvent{Run: t.id, Message: err.Error(), Hint: hint})
+}
+
+// endRun returns the memory of the run, whose weights stay in the model.
+func (s *Session) endRun() {
+	t := s.run
+	if t == nil {
+		return
+	}
+	s.drain()
+	if t.state == Running || t.state == Paused {
+		t.state = Stopped
+		s.emitTrain(Stopped)
+	}
+	t.release()
+	s.model.changed()
+	t.steps.Close()
+	s.run = nil
+}
+
+// rateMeter averages over the last seconds, so that a slow start or a pause is
+// soon forgotten.
+type rateMeter struct {
+	at [64]time.Time
+	n  [64]int // updates so far
+	k  int
+}
+
+func (r *rateMeter) add(now time.Time, n int) {
+	total := n
+	if r.k > 0 {
+		prev := (r.k - 1) % len(r.at)
+		total += r.n[prev]
+		if now.Sub(r.at[prev]) < rateWindow/time.Duration(len(r.at)) && r.k > 1 {
+			r.n[prev] = total
+			return
+		}
+	}
+	r.at[r.k%len(r.at)], r.n[r.k%len(r.at)] = now, total
+	r.k++
+}
+
+func (r *rateMeter) perSecond() float64 {
+	if r.k < 2 {
+		return 0
+	}
+	last := (r.k - 1) % len(r.at)
+	first := 0
+	if r.k > len(r.at) {
+		first = r.k % len(r.at)
+	}
+	seconds := r.at[last].Sub(r.at[first]).Seconds()
+	if seconds <= 0 {
+		return 0
+	}
+	return float64(r.n[last]-r.n[first]) / seconds
+}
