@@ -55,7 +55,7 @@ func ramp(n int) []float32 {
 func TestManySources(t *testing.T) {
 	var vs []*Tensor
 	for i := range 40 {
-		vs = append(vs, NewVariable(fmt.Sprint("v", i), ramp(6+i)[i:], 2, 3))
+		vs = append(vs, NewVariable(fmt.Sprint("v", i), ramp(6 + i)[i:], 2, 3))
 	}
 	agree(t, 1e-4, func(tr *Trace, in []*Tensor) []*Tensor {
 		sum, prod := vs[0], vs[0]

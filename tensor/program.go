@@ -36,6 +36,8 @@ type Program struct {
 	closed  bool
 }
 
+var errClosed = errors.New("weft: the program is closed")
+
 // Compile traces f for arguments of the shapes and types of in (whose values
 // do not matter) and compiles it for dev. Wrong shapes inside of f come back
 // as an *Error with the position in f's code.
@@ -64,7 +66,10 @@ func traceFunction(f Function, in []*Tensor) (g *ir.Graph, err error) {
 			g, err = nil, e
 		}
 	}()
-	for _, o := range f(t, args) {
+	for i, o := range f(t, args) {
+		if o == nil {
+			return nil, fmt.Errorf("weft: compile: result %d is nil", i)
+		}
 		if o.trace != nil && o.trace != t {
 			return nil, errors.New("weft: compile: a result belongs to another trace")
 		}
@@ -175,6 +180,12 @@ func (p *Program) Write(i int, x *Tensor) error {
 
 // WriteBytes replaces argument i by elements in the host's byte order.
 func (p *Program) WriteBytes(i int, data []byte) error {
+	if p.closed {
+		return errClosed
+	}
+	if i < 0 || i >= len(p.inputs) {
+		return fmt.Errorf("weft: argument %d of %d", i, len(p.inputs))
+	}
 	if want := p.plan.Buffers[p.inputs[i]].Bytes; len(data) != want {
 		return fmt.Errorf("weft: argument %d: %d bytes given, %d needed", i, len(data), want)
 	}
@@ -246,6 +257,9 @@ func bytesOfWords(w []uint32) []byte {
 // Result returns result i as the last step left it. Results of up to 16
 // elements are returned by Collect instead.
 func (p *Program) Result(i int) (*Tensor, error) {
+	if p.closed {
+		return nil, errClosed
+	}
 	if i < 0 || i >= len(p.plan.Results) {
 		return nil, fmt.Errorf("weft: result %d of %d", i, len(p.plan.Results))
 	}
@@ -276,19 +290,15 @@ func (p *Program) Submit(n int, fill func(step int, s Scalars)) error {
 
 func (p *Program) submit(n int, scalars []uint32) error {
 	if p.closed {
-		return errors.New("weft: the program is closed")
+		return errClosed
 	}
 	// Variables may have been set, or moved to another device, in between.
 	for i, b := range p.plan.Buffers {
-		if b.Kind != plan.State {
+		if b.Kind != plan.State && b.Kind != plan.Data {
 			continue
 		}
-		buf, err := storageOf(b.Leaf).onDevice(p.dev)
-		if err != nil {
+		if err := storageOf(b.Leaf).still(p.bound[i]); err != nil {
 			return err
-		}
-		if buf != p.bound[i] {
-			return fmt.Errorf("weft: variable %q has moved to another device since the program was compiled; compile it again", b.Name)
 		}
 	}
 	if err := p.exec.Submit(n, scalars); err != nil {
@@ -306,6 +316,9 @@ func (p *Program) submit(n int, scalars []uint32) error {
 // steps there were, 0 if nothing was outstanding. The slice is valid during
 // the call only. Int32 results appear as their bits.
 func (p *Program) Collect(f func(step int, results []float32)) (int, error) {
+	if p.closed {
+		return 0, errClosed
+	}
 	n, err := p.exec.Collect(p.rows)
 	if err != nil || f == nil {
 		return n, err
@@ -350,6 +363,9 @@ type KernelTime struct {
 // each kernel the median of its times. Variables change as they do in any
 // step.
 func (p *Program) Profile(steps int) ([]KernelTime, error) {
+	if p.closed {
+		return nil, errClosed
+	}
 	times := make([][]float64, len(p.plan.Kernels))
 	for range max(steps, 1) {
 		ns, err := p.exec.Profile()

@@ -354,9 +354,10 @@ func (p *randomProgram) integers(kind int) {
 	case 12:
 		p.add(kind, "int scalar", x.MulScalar(3).AddScalar(-7), 0, 31, x)
 	case 13:
-		b, ok := p.pick(func(v value) bool { return v.DType() == Bool && broadcasts(v.Shape(), x.Shape()) })
+		c := x.Gt(y.Tensor)
+		b, ok := p.pick(func(v value) bool { return v.DType() == Bool && broadcasts(v.Shape(), c.Shape()) })
 		if ok {
-			p.add(kind, "and or", b.And(x.Gt(y.Tensor)).Or(b.Not()), 0, 0, b, x, y)
+			p.add(kind, "and or", b.And(c).Or(b.Not()), 0, 0, b, x, y)
 		}
 	case 14:
 		b, ok := p.pick(func(v value) bool { return v.DType() == Bool })

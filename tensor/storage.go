@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -13,42 +14,89 @@ import (
 )
 
 // storage is the memory of a variable or constant. Its contents live on the
-// host, on one device, or on both; whoever needs them elsewhere moves them.
+// host, on a device, or on both; whoever needs them elsewhere moves them. A
+// constant, which cannot change, may be on several devices at once.
 type storage struct {
 	mu        sync.Mutex
 	name      string
 	size      int
+	constant  bool
 	host      []byte
 	hostValid bool
-	dev       *device.Device
-	buf       backend.Buffer
-	devValid  bool
-	cleanup   runtime.Cleanup // frees buf when nobody refers to the tensor any more
+	held
+	devValid bool
+	others   []held // of a constant
+}
+
+// held is a buffer on a device.
+type held struct {
+	dev     *device.Device
+	buf     backend.Buffer
+	cleanup runtime.Cleanup // frees buf when nobody refers to the tensor any more
+}
+
+func (h *held) release() {
+	if h.buf != nil {
+		h.cleanup.Stop()
+		h.buf.Free()
+	}
+	*h = held{}
 }
 
 // onDevice returns a buffer of d with the current contents.
 func (s *storage) onDevice(d *device.Device) (backend.Buffer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.constant && s.dev != nil && s.dev != d {
+		i := slices.IndexFunc(s.others, func(h held) bool { return h.dev == d })
+		if i < 0 {
+			s.others = append(s.others, s.held)
+			s.held, s.devValid = held{}, false
+		} else {
+			s.others[i], s.held = s.held, s.others[i]
+		}
+	}
 	if s.dev != d {
 		if err := s.download(); err != nil {
 			return nil, err
 		}
-		s.release()
+		s.held.release()
+		s.devValid = false
 		b, err := d.Backend().Alloc(s.name, s.size)
 		if err != nil {
 			return nil, err
 		}
-		s.dev, s.buf = d, b
-		s.cleanup = runtime.AddCleanup(s, backend.Buffer.Free, b)
+		s.held = held{d, b, runtime.AddCleanup(s, backend.Buffer.Free, b)}
 	}
-	if !s.devValid {
-		if err := d.Backend().Write(s.buf, 0, s.host); err != nil {
-			return nil, err
-		}
-		s.devValid = true
+	return s.buf, s.upload()
+}
+
+func (s *storage) upload() error {
+	if s.devValid {
+		return nil
 	}
-	return s.buf, nil
+	if err := s.dev.Backend().Write(s.buf, 0, s.host); err != nil {
+		return err
+	}
+	s.devValid = true
+	return nil
+}
+
+// still makes sure that buf, which a program was compiled with, holds the
+// current contents. It fails if the contents have moved away.
+func (s *storage) still(buf backend.Buffer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.buf == buf {
+		return s.upload()
+	}
+	if slices.ContainsFunc(s.others, func(h held) bool { return h.buf == buf }) {
+		return nil
+	}
+	if s.name == "" {
+		return errors.New("weft: a constant was freed since the program was compiled; compile the program again")
+	}
+	return fmt.Errorf("weft: variable %q was freed, or moved to another device, since the program was compiled; compile the program again", s.name)
 }
 
 // written notes that a program has changed the contents on the device.
@@ -90,17 +138,17 @@ func (s *storage) replace(data []byte) {
 }
 
 func (s *storage) release() {
-	if s.buf != nil {
-		s.cleanup.Stop()
-		s.buf.Free()
+	s.held.release()
+	for i := range s.others {
+		s.others[i].release()
 	}
-	s.dev, s.buf, s.devValid = nil, nil, false
+	s.others, s.devValid = nil, false
 }
 
 func storageOf(l *ir.Leaf) *storage { return l.Ref.(*storage) }
 
 // Free returns the device memory of a variable or constant, keeping its
-// contents on the host; programs that use it must be closed first.
+// contents on the host. Programs that use it cannot run any more.
 func (t *Tensor) Free() error {
 	if t.node.Op != ir.OpLeaf || t.node.Leaf.Ref == nil {
 		return nil
@@ -224,7 +272,14 @@ func (t *Tensor) bytes() ([]byte, DType, error) {
 // keeps the result in place of the expression. Everything it depends on is a
 // constant or a variable, whose present value counts.
 func (t *Tensor) evaluate() error {
-	p, err := Compile(device.CPU(), func(*Trace, []*Tensor) []*Tensor { return []*Tensor{t} })
+	g, err := traceFunction(func(*Trace, []*Tensor) []*Tensor { return []*Tensor{t} }, nil)
+	if err != nil {
+		return err
+	}
+	if err := stayThere(g); err != nil {
+		return err
+	}
+	p, err := compile(device.CPU(), g)
 	if err != nil {
 		return err
 	}
@@ -244,6 +299,29 @@ func (t *Tensor) evaluate() error {
 	}
 	t.node = r
 	return nil
+}
+
+// stayThere replaces variables of other devices in g by copies, because
+// looking at a variable must not take it away from the program that trains it.
+func stayThere(g *ir.Graph) (err error) {
+	g.Outputs = ir.Rewrite(g.Outputs, func(n *ir.Node) *ir.Node {
+		if n.Op != ir.OpLeaf || n.Leaf.Kind != ir.State {
+			return n
+		}
+		s := storageOf(n.Leaf)
+		s.mu.Lock()
+		away := s.dev != nil && s.dev != device.CPU()
+		s.mu.Unlock()
+		if !away {
+			return n
+		}
+		host, e := s.read()
+		err = errors.Join(err, e)
+		l := *n.Leaf
+		l.Kind = ir.Data
+		return leafTensor(&l, slices.Clone(host)).node
+	})
+	return err
 }
 
 func (t *Tensor) storageBytes() ([]byte, error) { return storageOf(t.node.Leaf).read() }

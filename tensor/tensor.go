@@ -14,6 +14,7 @@ package tensor
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"unsafe"
 
@@ -96,7 +97,7 @@ func fromBytes(op string, dt DType, data []byte, n int, shape []int) *Tensor {
 }
 
 func leafTensor(l *ir.Leaf, host []byte) *Tensor {
-	l.Ref = &storage{name: l.Name, size: len(host), host: host, hostValid: true}
+	l.Ref = &storage{name: l.Name, size: len(host), host: host, hostValid: true, constant: l.Kind == ir.Data}
 	return &Tensor{node: ir.NewLeaf(l)}
 }
 
@@ -157,9 +158,10 @@ func checkShape(op string, shape []int) {
 		if d < 1 {
 			panic(ir.NewError(op, "shape %v: every dimension must be at least 1", shape))
 		}
-		if n *= d; n > 1<<31-1 {
+		if d > math.MaxInt32/n {
 			panic(ir.NewError(op, "shape %v has more than 2^31-1 elements", shape))
 		}
+		n *= d
 	}
 }
 
