@@ -14,27 +14,34 @@ type address struct {
 	konst  int
 	dims   []dimTerm // loop variables other than the vector one
 	terms  []kernel.Term
-	step   int  // multiple of the vector variable
-	linear bool // base + step*v
+	step   int   // multiple of the vector variable
+	linear bool  // base + step*v, within a piece
+	pieces []int // divisors of the vector variable: linear between their multiples
 
-	// For the element by element case.
-	full kernel.Index
+	// For the element by element case: the whole, and its part that changes.
+	full, vary kernel.Index
 
 	buf   int
 	dtype ir.DType
 	mask  int
-	copy  bool // the kernel writes this buffer too: never alias it
-	ring  int
+	// within are the conditions that the mask consists of, where each is
+	// linear with step 0 or 1; nil otherwise.
+	within []rangeTest
+	copy   bool // the kernel writes this buffer too: never alias it
+	ring   int
 }
 
 type dimTerm struct{ dim, coef int }
 
 func newAddress(x kernel.Index, v int, varies func(val int) bool) *address {
 	a := &address{konst: x.Const, full: x, mask: -1}
-	a.step, a.linear = x.Affine(v, varies)
+	if a.step, a.linear = x.Affine(v, varies); !a.linear {
+		a.step, a.pieces, a.linear = piecewise(x, v, varies)
+	}
 	for _, t := range x.Terms {
 		switch {
-		case t.Atom.Kind == kernel.AtomDim && t.Atom.N == v:
+		case t.Atom.DependsOn(func(d int) bool { return d == v }, varies):
+			a.vary.Terms = append(a.vary.Terms, t)
 		case t.Atom.Kind == kernel.AtomDim:
 			a.dims = append(a.dims, dimTerm{t.Atom.N, t.Coef})
 		default:
@@ -44,8 +51,56 @@ func newAddress(x kernel.Index, v int, varies func(val int) bool) *address {
 	return a
 }
 
+// piecewise finds the step of an index that is linear between the multiples of
+// some divisors of the vector variable: its quotients stay the same there and
+// its remainders count on. Reshapes of a merged dimension look so.
+func piecewise(x kernel.Index, v int, varies func(val int) bool) (step int, divisors []int, ok bool) {
+	isV := func(d int) bool { return d == v }
+	if x.DependsOn(func(int) bool { return false }, func(int) bool { return true }) {
+		return 0, nil, false // Index.Eval knows loop variables only
+	}
+	for _, t := range x.Terms {
+		a := t.Atom
+		switch {
+		case a.Kind == kernel.AtomDim && a.N == v:
+			step += t.Coef
+			continue
+		case !a.DependsOn(isV, varies):
+			continue
+		case a.Kind != kernel.AtomDiv && a.Kind != kernel.AtomMod:
+			return 0, nil, false
+		}
+		in := a.X
+		if len(in.Terms) != 1 || in.Const != 0 || in.Terms[0].Coef != 1 {
+			return 0, nil, false
+		}
+		c := a.C
+		inner := in.Terms[0].Atom
+		switch {
+		case inner.Kind == kernel.AtomDim && inner.N == v:
+			if a.Kind == kernel.AtomMod {
+				step += t.Coef
+			}
+		case inner.Kind == kernel.AtomDiv && len(inner.X.Terms) == 1 && inner.X.Const == 0 && inner.X.Terms[0].Coef == 1 &&
+			inner.X.Terms[0].Atom.Kind == kernel.AtomDim && inner.X.Terms[0].Atom.N == v:
+			c = inner.C // constant between multiples of the inner divisor
+		default:
+			return 0, nil, false
+		}
+		if c < 16 {
+			return 0, nil, false // pieces too short to be worth it
+		}
+		divisors = append(divisors, c)
+	}
+	return step, divisors, true
+}
+
 // base is the address of the block's first element, for a linear one.
 func (a *address) base(c *context) int {
+	if a.pieces != nil {
+		c.coord[c.vec] = c.v0
+		return a.full.Eval(c.coordinate) + a.ring*c.slot
+	}
 	x := a.konst + a.step*c.v0
 	for _, t := range a.dims {
 		x += c.coord[t.dim] * t.coef
@@ -85,16 +140,20 @@ func floorDiv(x, y int) int {
 
 // vector evaluates the address for each of n elements.
 func (a *address) vector(c *context, dst []int32) {
-	c.indexVector(a.full, dst, 0)
-	if a.ring != 0 {
-		for i := range dst {
-			dst[i] += int32(a.ring * c.slot)
-		}
+	base := a.konst + a.ring*c.slot
+	for _, t := range a.dims {
+		base += c.coord[t.dim] * t.coef
 	}
+	for _, t := range a.terms {
+		base += t.Coef * c.atom(t.Atom)
+	}
+	c.indexVector(a.vary, base, dst, 0)
 }
 
-func (c *context) indexVector(x kernel.Index, dst []int32, depth int) {
-	base, step := x.Const, 0
+// indexVector writes base + x for each element of the block to dst.
+func (c *context) indexVector(x kernel.Index, base int, dst []int32, depth int) {
+	base += x.Const
+	step := 0
 	for _, t := range x.Terms {
 		if t.Atom.Kind == kernel.AtomDim {
 			if t.Atom.N == c.vec {
@@ -122,23 +181,59 @@ func (c *context) indexVector(x kernel.Index, dst []int32, depth int) {
 				}
 			}
 		case kernel.AtomDiv, kernel.AtomMod:
-			for len(c.index) <= depth {
-				c.index = append(c.index, make([]int32, len(c.lane)))
-			}
-			tmp := c.index[depth][:len(dst)]
-			c.indexVector(t.Atom.X, tmp, depth+1)
-			div := int32(t.Atom.C)
-			for i, y := range tmp {
-				q := y / div
-				if y%div < 0 {
-					q--
-				}
-				if t.Atom.Kind == kernel.AtomMod {
-					q = y - q*div
-				}
-				dst[i] += int32(t.Coef) * q
+			if !c.counted(t, dst) {
+				c.divided(t, dst, depth)
 			}
 		}
+	}
+}
+
+// counted adds a quotient or remainder of the vector variable itself, by
+// counting: divisions are slow and here always of successive numbers.
+func (c *context) counted(t kernel.Term, dst []int32) bool {
+	x := t.Atom.X
+	if len(x.Terms) != 1 || x.Terms[0].Coef != 1 || x.Terms[0].Atom.Kind != kernel.AtomDim || x.Terms[0].Atom.N != c.vec {
+		return false
+	}
+	at := x.Const + c.v0
+	q := floorDiv(at, t.Atom.C)
+	r := at - q*t.Atom.C
+	if t.Atom.Kind == kernel.AtomDiv {
+		for i := range dst {
+			dst[i] += int32(t.Coef * q)
+			if r++; r == t.Atom.C {
+				r = 0
+				q++
+			}
+		}
+		return true
+	}
+	for i := range dst {
+		dst[i] += int32(t.Coef * r)
+		if r++; r == t.Atom.C {
+			r = 0
+		}
+	}
+	return true
+}
+
+// divided adds any quotient or remainder.
+func (c *context) divided(t kernel.Term, dst []int32, depth int) {
+	for len(c.index) <= depth {
+		c.index = append(c.index, make([]int32, len(c.lane)))
+	}
+	tmp := c.index[depth][:len(dst)]
+	c.indexVector(t.Atom.X, 0, tmp, depth+1)
+	div := int32(t.Atom.C)
+	for i, y := range tmp {
+		q := y / div
+		if y%div < 0 {
+			q--
+		}
+		if t.Atom.Kind == kernel.AtomMod {
+			q = y - q*div
+		}
+		dst[i] += int32(t.Coef) * q
 	}
 }
 
@@ -188,9 +283,48 @@ func load(c *context, in *instr, n int) {
 	}
 }
 
+// loadRange is loadMasked where the mask is a range of the block: zeros around
+// a contiguous piece.
+func (c *context) loadRange(in *instr, n int) bool {
+	a := in.addr
+	if !a.linear || a.step != 1 || a.dtype == ir.U8 || a.dtype == ir.F16 || a.within == nil {
+		return false
+	}
+	lo, hi := 0, n
+	for _, t := range a.within {
+		x := t.addr.base(c)
+		if t.addr.step == 0 {
+			if x < 0 || x >= t.limit {
+				hi = 0
+			}
+			continue
+		}
+		lo, hi = max(lo, -x), min(hi, t.limit-x)
+	}
+	dst := c.to(in, n)
+	if lo >= hi {
+		clear(dst)
+		return true
+	}
+	at := a.base(c)
+	clear(dst[:lo])
+	copy(dst[lo:hi], floats(c.mem[a.buf])[at+lo:at+hi])
+	clear(dst[hi:])
+	return true
+}
+
+// rangeTest is one condition 0 <= address < limit.
+type rangeTest struct {
+	addr  *address
+	limit int
+}
+
 // loadMasked fetches only where the mask holds: elsewhere the address may lie
 // outside of the buffer.
 func loadMasked(c *context, in *instr, n int) {
+	if c.loadRange(in, n) {
+		return
+	}
 	a := in.addr
 	mask := ints(c.reg(a.mask, n))
 	dst := ints(c.to(in, n))

@@ -30,8 +30,8 @@ type loop struct {
 // workers costs more than it saves.
 const serialWork = 1 << 14
 
-func newLoop(p *pool.Pool, k *kernel.Kernel, mem [][]byte) *loop {
-	l := &loop{m: newMachine(k, mem, chooseVector(k)), pool: p}
+func newLoop(p *pool.Pool, k *kernel.Kernel, mem [][]byte, vec int) *loop {
+	l := &loop{m: newMachine(k, mem, vec), pool: p}
 	m := l.m
 	l.items = 1
 	for d := range k.Dims {
@@ -101,7 +101,12 @@ func (l *loop) part(w int) {
 			}
 			c.uniform(m.outerU[0])
 		}
-		l.item(c, n)
+		for from, to := c.v0, c.v0+n; from < to; from += n {
+			if m.outer {
+				c.v0, n = from, m.piece(from, to-from)
+			}
+			l.item(c, n)
+		}
 	}
 }
 
@@ -187,19 +192,17 @@ func (l *loop) stageAlong(c *context, s int) {
 	m := l.m
 	st := m.k.Stages[s]
 	dt := m.k.Vals[st.Val].DType
-	acc := c.sum[:min(m.block, m.extent)]
-	first := true
+	acc := c.sum[:0]
 	for {
 		c.uniform(m.innerU[s])
-		for c.v0 = 0; c.v0 < m.extent; c.v0 += m.block {
-			n := min(m.block, m.extent-c.v0)
+		for c.v0 = 0; c.v0 < m.extent; {
+			n := m.piece(c.v0, min(m.block, m.extent-c.v0))
 			c.exec(m.innerV[s], n)
-			if v := c.reg(st.Val, n); first {
-				copy(acc, v)
-				first = false
-			} else {
-				combine(st.Op, dt, acc[:n], v)
-			}
+			v := c.reg(st.Val, n)
+			have := min(len(acc), n)
+			combine(st.Op, dt, acc[:have], v[:have])
+			acc = append(acc, v[have:]...) // within c.sum's capacity
+			c.v0 += n
 		}
 		if !l.advance(c) {
 			break
@@ -223,12 +226,13 @@ func (l *loop) innerStores(c *context, n int) {
 				m.innerStores[i].put(c, n)
 			}
 		} else {
-			for c.v0 = 0; c.v0 < m.extent; c.v0 += m.block {
-				n := min(m.block, m.extent-c.v0)
+			for c.v0 = 0; c.v0 < m.extent; {
+				n := m.piece(c.v0, min(m.block, m.extent-c.v0))
 				c.exec(m.innerV[s], n)
 				for i := range m.innerStores {
 					m.innerStores[i].put(c, n)
 				}
+				c.v0 += n
 			}
 			c.v0 = 0
 		}
@@ -312,10 +316,17 @@ func chooseVector(k *kernel.Kernel) int {
 		varies := make([]bool, len(k.Vals))
 		varying := func(v int) bool { return varies[v] }
 		perElem, perBlock := 0.0, 10.0
+		var pieces, divisors []int
 		access := func(x kernel.Index) {
-			switch step, linear := x.Affine(d, varying); {
+			step, linear := x.Affine(d, varying)
+			if !linear {
+				if step, divisors, linear = piecewise(x, d, varying); linear {
+					pieces = append(pieces, divisors...)
+				}
+			}
+			switch {
 			case !linear:
-				perElem += 6
+				perElem += 3
 			case step != 0 && step != 1:
 				perElem += 1.5
 			default:
@@ -351,7 +362,11 @@ func chooseVector(k *kernel.Kernel) int {
 			access(st.Index)
 		}
 		perBlock += 8 * float64(len(k.Stages))
-		if cost := perElem + perBlock/float64(blockFor(extent, len(k.Vals))); cost < bestCost {
+		block := blockFor(extent, len(k.Vals))
+		for _, p := range pieces {
+			block = min(block, p)
+		}
+		if cost := perElem + perBlock/float64(block); cost < bestCost {
 			best, bestCost = d, cost
 		}
 	}

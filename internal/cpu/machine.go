@@ -47,6 +47,7 @@ type machine struct {
 	result         []int     // value that holds each stage's result, -1 if unused
 
 	outerStores, innerStores []store
+	pieces                   []int // some addresses are linear between multiples of these only
 	mem                      [][]byte
 }
 
@@ -67,8 +68,9 @@ type context struct {
 	sum     []float32 // accumulators of a stage
 	part    []float32
 
-	acc            []float32 // block of a matrix product
-	ld, accM, accN int       // its row stride and first element
+	coordinate     func(d int) int // c.coord as a function
+	acc            []float32       // block of a matrix product
+	ld, accM, accN int             // its row stride and first element
 }
 
 // reg is value v for n elements.
@@ -264,6 +266,7 @@ func (m *machine) addStores() {
 	for _, st := range k.Stores {
 		a := newAddress(st.Index, m.vec, func(v int) bool { return m.varying[v] })
 		a.buf, a.ring = st.Buf, st.Ring
+		m.pieces = append(m.pieces, a.pieces...)
 		s := store{val: st.Val, addr: a}
 		if st.Inner {
 			m.innerStores = append(m.innerStores, s)
@@ -326,6 +329,9 @@ func (m *machine) compile(i int) instr {
 		in.addr = newAddress(v.Index, m.vec, varies)
 		in.addr.buf, in.addr.dtype, in.addr.mask = v.N, k.Bufs[v.N].DType, v.Mask
 		in.addr.copy = k.Bufs[v.N].Write && !m.direct(v.N)
+		if v.Mask >= 0 {
+			in.addr.within, _ = m.conditions(v.Mask)
+		}
 		in.special = load
 	case kernel.AsValue:
 		in.addr, in.special = newAddress(v.Index, m.vec, varies), asValue
@@ -334,6 +340,9 @@ func (m *machine) compile(i int) instr {
 	case kernel.Acc:
 		in.special = loadAcc
 	}
+	if in.addr != nil {
+		m.pieces = append(m.pieces, in.addr.pieces...)
+	}
 	in.fill = m.fill[i]
 	for j, s := range m.outerStores {
 		if s.direct && s.val == i {
@@ -341,6 +350,35 @@ func (m *machine) compile(i int) instr {
 		}
 	}
 	return in
+}
+
+// conditions takes a mask apart into range tests.
+func (m *machine) conditions(mask int) ([]rangeTest, bool) {
+	v := &m.k.Vals[mask]
+	switch {
+	case v.Kind == kernel.InRange:
+		a := newAddress(v.Index, m.vec, func(a int) bool { return m.varying[a] })
+		if !a.linear || a.step != 0 && a.step != 1 {
+			return nil, false
+		}
+		m.pieces = append(m.pieces, a.pieces...)
+		return []rangeTest{{a, v.N}}, true
+	case v.Kind == kernel.Elem && v.Op == ir.OpAnd:
+		x, okX := m.conditions(v.Args[0])
+		y, okY := m.conditions(v.Args[1])
+		if okX && okY {
+			return append(x, y...), true
+		}
+	}
+	return nil, false
+}
+
+// piece is how many of the n elements from v0 on every address is linear for.
+func (m *machine) piece(v0, n int) int {
+	for _, p := range m.pieces {
+		n = min(n, p-v0%p)
+	}
+	return n
 }
 
 // direct reports whether the store to buffer u works in place.
@@ -361,6 +399,7 @@ func (m *machine) newContext() *context {
 	k := m.k
 	c := &context{m: m, vec: m.vec, coord: make([]int, len(k.Dims)), varying: m.varying, mem: m.mem,
 		lane: make([]int32, m.block), sum: make([]float32, m.block), part: make([]float32, m.block)}
+	c.coordinate = func(d int) int { return c.coord[d] }
 	c.base, c.cur = make([][]float32, len(k.Vals)), make([][]float32, len(k.Vals))
 	for i := range k.Vals {
 		c.base[i] = floats(alignedBytes(m.block * 4))

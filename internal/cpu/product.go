@@ -208,14 +208,15 @@ func (d *product) finish(worker, m0, m1, n0, n1 int, acc []float32, ld int) {
 	for i := from; i < to; i++ {
 		c.coord[dim] = i
 		c.uniform(m.outerU[0])
-		for c.v0 = vfrom; c.v0 < vto; c.v0 += m.block {
-			n := min(m.block, vto-c.v0)
+		for c.v0 = vfrom; c.v0 < vto; {
+			n := m.piece(c.v0, min(m.block, vto-c.v0))
 			c.exec(m.outerV[0], n)
 			for j := range m.outerStores {
 				if s := &m.outerStores[j]; !s.direct {
 					s.put(c, n)
 				}
 			}
+			c.v0 += n
 		}
 	}
 }

@@ -313,9 +313,13 @@ func (b *builder) lowerPad(n *ir.Node, idx []kernel.Index, mask int) (int, error
 		in := b.add(kernel.Val{Kind: kernel.InRange, DType: ir.Bool, N: x.Shape[d], Index: src[d], Mask: -1})
 		cond = b.and(cond, in)
 	}
-	v, err := b.lower(x, src, b.and(mask, cond))
+	inside := b.and(mask, cond)
+	v, err := b.lower(x, src, inside)
 	if err != nil || cond < 0 {
 		return v, err
+	}
+	if u := b.k.Vals[v]; u.Kind == kernel.Load && u.Mask == inside && n.Value == 0 {
+		return v, nil // a suppressed load is 0 already
 	}
 	return b.elem(ir.OpWhere, n.DType, cond, v, b.constant(n.DType, n.Value)), nil
 }

@@ -17,6 +17,16 @@ func Unfold(x *Node, axis, size, stride, dilation int) *Node {
 	}
 	shape := slices.Insert(slices.Clone(x.Shape), axis+1, size)
 	shape[axis] = (x.Shape[axis]-(size-1)*dilation-1)/stride + 1
+	if stride == size && (dilation == 1 || size == 1) {
+		// Windows side by side only cut the dimension up.
+		cut := slices.Clone(x.Shape)
+		cut[axis] = shape[axis] * size
+		step := make([]int, len(cut))
+		for i := range step {
+			step[i] = 1
+		}
+		return Reshape(Slice(x, make([]int, len(cut)), step, cut), shape...)
+	}
 	return &Node{Op: OpUnfold, DType: x.DType, Shape: shape, In: []*Node{x}, Axis: axis, Step: []int{size, stride, dilation}}
 }
 

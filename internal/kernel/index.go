@@ -110,26 +110,50 @@ func (x Index) Add(y Index) Index {
 	return rejoin(Index{x.Const + y.Const, terms})
 }
 
-// rejoin replaces k*C*(X div C) + k*(X mod C) by k*X, which is what is left
-// of a reshape that splits a dimension and one that merges it again.
+// rejoin undoes a split of a dimension whose parts meet again, which is what is
+// left of a reshape that splits and one that merges:
+//
+//	(X mod C) + C*(X div C)             = X
+//	(X mod C) + C*((X div C) mod D)     = X mod C*D
+//	(X mod C) + C*((X mod C*D) div C)   = X mod C*D
 func rejoin(x Index) Index {
 	for i, m := range x.Terms {
 		if m.Atom.Kind != AtomMod {
 			continue
 		}
 		for j, d := range x.Terms {
-			if d.Coef == m.Coef*m.Atom.C && d.Atom.isQuotient(m.Atom.X, m.Atom.C) {
-				rest := Index{Const: x.Const}
-				for k, t := range x.Terms {
-					if k != i && k != j {
-						rest.Terms = append(rest.Terms, t)
-					}
-				}
-				return rest.Add(m.Atom.X.Mul(m.Coef))
+			if i == j || d.Coef != m.Coef*m.Atom.C {
+				continue
 			}
+			whole, ok := m.Atom.joined(d.Atom)
+			if !ok {
+				continue
+			}
+			rest := Index{Const: x.Const}
+			for k, t := range x.Terms {
+				if k != i && k != j {
+					rest.Terms = append(rest.Terms, t)
+				}
+			}
+			return rest.Add(whole.Mul(m.Coef))
 		}
 	}
 	return x
+}
+
+// joined returns m + m.C*d for a remainder m, if that is simpler.
+func (m *Atom) joined(d *Atom) (Index, bool) {
+	switch {
+	case d.isQuotient(m.X, m.C):
+		return m.X, true
+	case d.Kind == AtomMod && len(d.X.Terms) == 1 && d.X.Const == 0 && d.X.Terms[0].Coef == 1 && d.X.Terms[0].Atom.isQuotient(m.X, m.C):
+		return m.X.Mod(m.C * d.C), true
+	case d.Kind == AtomDiv && d.C == m.C && len(d.X.Terms) == 1 && d.X.Const == 0 && d.X.Terms[0].Coef == 1:
+		if w := d.X.Terms[0].Atom; w.Kind == AtomMod && w.C%m.C == 0 && w.X.Key() == m.X.Key() {
+			return d.X, true
+		}
+	}
+	return Index{}, false
 }
 
 // isQuotient reports whether a is floor(x / c), also where x is a quotient

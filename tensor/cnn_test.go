@@ -1,0 +1,130 @@
+package tensor_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/weft-ml/weft/device"
+	. "github.com/weft-ml/weft/tensor"
+)
+
+// cnnStep is a training step of the digit network: four convolutions, SiLU,
+// batch norm on the batch's statistics, pooling, a linear layer, SGD.
+func cnnStep(t testing.TB, dev *device.Device, batch int) *Program {
+	r := rand.New(rand.NewPCG(5, 6))
+	variable := func(name string, shape ...int) *Tensor {
+		n, fan := 1, 1
+		for i, d := range shape {
+			n *= d
+			if i > 0 {
+				fan *= d
+			}
+		}
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32((r.Float64()*2 - 1) * math.Sqrt(3/float64(fan)))
+		}
+		return NewVariable(name, v, shape...)
+	}
+	norm := func(x, w, b *Tensor) *Tensor {
+		mean := x.MeanKeep(0, 2, 3)
+		d := x.Sub(mean)
+		scale := d.Square().MeanKeep(0, 2, 3).AddScalar(1e-5).Rsqrt()
+		return d.Mul(scale).Mul(w.Reshape(1, -1, 1, 1)).Add(b.Reshape(1, -1, 1, 1))
+	}
+	params := []*Tensor{
+		variable("c1", 32, 1, 5, 5), variable("b1", 32), variable("c2", 32, 32, 5, 5), variable("b2", 32),
+		variable("g1", 32), variable("h1", 32),
+		variable("c3", 64, 32, 3, 3), variable("b3", 64), variable("c4", 64, 64, 3, 3), variable("b4", 64),
+		variable("g2", 64), variable("h2", 64), variable("w", 10, 576), variable("b", 10),
+	}
+	pix := make([]byte, batch*784)
+	lab := make([]byte, batch)
+	for i := range pix {
+		pix[i] = byte(r.IntN(256))
+	}
+	for i := range lab {
+		lab[i] = byte(r.IntN(10))
+	}
+	images, labels := FromBytes(pix, batch, 1, 28, 28), FromBytes(lab, batch)
+	pool := Pool2dOptions{Kernel: [2]int{2, 2}}
+	p, err := Compile(dev, func(tr *Trace, _ []*Tensor) []*Tensor {
+		w := params
+		x := images.To(Float32).MulScalar(1.0 / 255)
+		x = x.Conv2d(w[0], w[1], ConvOptions{}).Silu().Conv2d(w[2], w[3], ConvOptions{}).Silu()
+		x = norm(x, w[4], w[5]).MaxPool2d(pool)
+		x = x.Conv2d(w[6], w[7], ConvOptions{}).Silu().Conv2d(w[8], w[9], ConvOptions{}).Silu()
+		x = norm(x, w[10], w[11]).MaxPool2d(pool)
+		loss := x.Flatten(1).Linear(w[12], w[13]).LogSoftmax(-1).Gather(1, labels.Unsqueeze(1)).Mean().Neg()
+		for i, g := range Grad(loss, params...) {
+			tr.Assign(params[i], params[i].Sub(g.Mul(tr.Scalar("lr"))))
+		}
+		return []*Tensor{loss}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestCNNStepFollowsReference(t *testing.T) {
+	losses := func(dev *device.Device) (list []float32) {
+		p := cnnStep(t, dev, 2)
+		defer p.Close()
+		p.SetScalar("lr", 0.01)
+		for range 3 {
+			out, err := p.Call()
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, out[0].Item())
+		}
+		return list
+	}
+	want := losses(device.Reference())
+	for _, dev := range devices(t) {
+		for i, got := range losses(dev) {
+			if d := math.Abs(float64(got - want[i])); !(d < 1e-3) {
+				t.Errorf("%s, step %d: loss %v, reference %v", dev.Kind(), i, got, want[i])
+			}
+		}
+	}
+}
+
+func BenchmarkCNNStep(b *testing.B) {
+	for _, dev := range devices(b) {
+		batch := 64
+		if dev.Kind() == "webgpu" {
+			batch = 512
+		}
+		b.Run(fmt.Sprintf("%s/batch=%d", dev.Kind(), batch), func(b *testing.B) {
+			p := cnnStep(b, dev, batch)
+			defer p.Close()
+			for b.Loop() {
+				if err := p.Submit(4, nil); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := p.Collect(nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+			per := 4 * float64(b.N) / b.Elapsed().Seconds()
+			b.ReportMetric(per, "steps/s")
+			b.ReportMetric(per*float64(p.FLOPs())/1e9, "GFLOP/s")
+			if testing.Verbose() {
+				times, err := p.Profile(9)
+				if err != nil {
+					b.Fatal(err)
+				}
+				total := 0.0
+				for _, k := range times {
+					total += k.Nanoseconds
+					b.Logf("%9.1f us %8.1f GFLOP/s %8.1f GB/s %s", k.Nanoseconds/1e3, float64(k.FLOPs)/k.Nanoseconds, float64(k.Bytes)/k.Nanoseconds, k.Name)
+				}
+				b.Logf("%9.1f us in %d kernels", total/1e3, len(times))
+			}
+		})
+	}
+}
