@@ -8,13 +8,9 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-)
 
-// policy lets pages load what is part of the site and nothing else. WebAssembly
-// needs a permission of its own; pictures may come from a canvas. No inline
-// script, no inline style, no frame, no form.
-const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
-	"img-src 'self' data: blob:; style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"github.com/weft-ml/weft/internal/site/csp"
+)
 
 // secure wraps the whole server.
 func secure(hosts []string, next http.Handler) http.Handler {
@@ -24,7 +20,7 @@ func secure(hosts []string, next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
+		h.Set("Content-Security-Policy", csp.Header)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		// Isolated, a page has fine timers and may share memory between threads.

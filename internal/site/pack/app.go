@@ -1,0 +1,159 @@
+// What makes pages an app on any host: a service worker, a manifest with icons,
+// a policy in the page itself, a page for wrong addresses, and the list of data
+// sets. Addresses are relative, so that the site works in any folder.
+
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/weft-ml/weft/data/mnist"
+	"github.com/weft-ml/weft/internal/site/csp"
+)
+
+//go:embed app/sw.js
+var serviceWorker string
+
+//go:embed app/register.js
+var register []byte
+
+//go:embed app/404.html
+var notFound []byte
+
+const (
+	swFile       = "sw.js"
+	registerFile = "register.js"
+	manifestFile = "manifest.webmanifest"
+)
+
+// dataSets are the folders under data/.
+var dataSets = []mnist.Variant{mnist.MNIST, mnist.Fashion}
+
+// addData copies the sets in dir and lists them. The list is there even if it
+// is empty, so that pages find out without provoking an error.
+func (f files) addData(dir string) error {
+	type entry struct {
+		Files []string `json:"files"`
+		Here  bool     `json:"here"`
+	}
+	index := map[string]entry{}
+	for _, v := range dataSets {
+		if dir == "" {
+			break
+		}
+		e := entry{Here: true}
+		for _, name := range v.Names() {
+			name = v.String() + "/" + name + ".gz"
+			b, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+			if errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			e.Files = append(e.Files, name)
+			f["data/"+name] = b
+		}
+		switch len(e.Files) {
+		case 4:
+			index[v.String()] = e
+		case 0:
+		default:
+			return fmt.Errorf("%s holds only %d of the 4 files of %s", dir, len(e.Files), v)
+		}
+	}
+	if dir != "" && len(index) == 0 {
+		return fmt.Errorf("%s holds no data set; it needs %s.gz and its companions in mnist/ or fashion-mnist/", dir, mnist.MNIST.Names()[0])
+	}
+	b, err := json.Marshal(map[string]any{"sets": index})
+	f["data/index.json"] = b
+	return err
+}
+
+// makeApp adds the rest and works the references into the page.
+func (f files) makeApp() error {
+	const head = "</title>"
+	page := f["index.html"]
+	if bytes.Count(page, []byte(head)) != 1 {
+		return fmt.Errorf("index.html: want one %s to insert the app's references after", head)
+	}
+	lines := []string{
+		head,
+		`<link rel="manifest" href="./` + manifestFile + `">`,
+		`<link rel="apple-touch-icon" href="./icon-180.png">`,
+		`<script type="module" src="./` + registerFile + `"></script>`,
+	}
+	page = bytes.Replace(page, []byte(head), []byte(strings.Join(lines, "\n    ")), 1)
+	// The policy holds for what comes after it, so it is first, but the
+	// character set is before anything that has characters.
+	const charset = `<meta charset="utf-8" />`
+	if bytes.Count(page, []byte(charset)) != 1 {
+		return fmt.Errorf("index.html: want one %s to insert the policy after", charset)
+	}
+	policy := charset + "\n    " + `<meta http-equiv="Content-Security-Policy" content="` + html.EscapeString(csp.Meta) + `">`
+	f["index.html"] = bytes.Replace(page, []byte(charset), []byte(policy), 1)
+
+	manifest, err := json.Marshal(map[string]any{
+		"name": "Weft Lab", "short_name": "Weft", "description": "Train a neural network in this tab, and look inside while it learns.",
+		"id": "./", "start_url": "./", "scope": "./", "display": "standalone", "background_color": "#14161a", "theme_color": "#14161a",
+		"icons": []map[string]string{
+			{"src": "./favicon.svg", "sizes": "any", "type": "image/svg+xml"},
+			{"src": "./icon-192.png", "sizes": "192x192", "type": "image/png"},
+			{"src": "./icon-512.png", "sizes": "512x512", "type": "image/png"},
+			{"src": "./icon-mask-512.png", "sizes": "512x512", "type": "image/png", "purpose": "maskable"},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	f[manifestFile] = manifest
+	f[registerFile] = register
+	f["404.html"] = notFound
+	f[".nojekyll"] = nil // GitHub Pages would leave out what it takes for its own.
+	for name, icon := range icons {
+		if f[name], err = icon.png(); err != nil {
+			return err
+		}
+	}
+	return f.addServiceWorker()
+}
+
+// addServiceWorker writes the list of what works without a network into the
+// worker. A change of any file changes the worker, and that is what makes
+// browsers install it anew.
+func (f files) addServiceWorker() error {
+	shell := [][2]string{}
+	for _, name := range f.names() {
+		if strings.HasPrefix(name, "data/") || strings.HasPrefix(name, ".") || name == "404.html" || path.Ext(name) == ".map" {
+			continue
+		}
+		sum := sha256.Sum256(f[name])
+		address := name
+		if name == "index.html" {
+			address = "" // The folder; hosts may redirect the file's name to it.
+		}
+		shell = append(shell, [2]string{address, hex.EncodeToString(sum[:8])})
+	}
+	list, err := json.Marshal(shell)
+	if err != nil {
+		return err
+	}
+	const mark = "/* the list */ []"
+	if strings.Count(serviceWorker, mark) != 1 {
+		return errors.New("sw.js: the place for the list is missing")
+	}
+	f[swFile] = []byte(strings.Replace(serviceWorker, mark, string(list), 1))
+	return nil
+}

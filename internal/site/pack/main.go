@@ -1,0 +1,177 @@
+// Command pack puts the lab together from its parts: the bundler's output, the
+// worker's WebAssembly, and whatever else a site is to hold. It writes either
+// the folder that is embedded in cmd/weft or a static site for any host.
+//
+// It is a program of its own, and not a script with tools, so that a build needs
+// Go and Node.js alone. Compressing the WebAssembly at the highest level takes
+// half a minute; results are therefore kept by the content's hash, and files
+// that have not changed are not written again, which keeps what depends on them
+// from being built again.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// config is what the flags say.
+type config struct {
+	from   string // The bundler's output.
+	out    string
+	cache  string // Of compressed files.
+	add    []string
+	static bool   // A site for any host, not one to embed.
+	data   string // A folder with data sets for a static site.
+
+	maxWASM, maxCode int // Bounds of the compressed sizes in bytes; 0: none.
+}
+
+func main() {
+	var c config
+	flag.StringVar(&c.from, "from", "web/dist", "folder of the bundled pages")
+	flag.StringVar(&c.out, "out", "", "folder to write")
+	flag.StringVar(&c.cache, "cache", "bin/packed", "folder that keeps compressed files")
+	flag.BoolVar(&c.static, "static", false, "write a site for any web server: with a service worker, and every file also uncompressed")
+	flag.StringVar(&c.data, "data", "", "folder with mnist/ or fashion-mnist/, to become part of a static site")
+	flag.IntVar(&c.maxWASM, "max-wasm", 0, "fail if the compressed WebAssembly is larger, in bytes")
+	flag.IntVar(&c.maxCode, "max-code", 0, "fail if all other code, compressed, is larger, in bytes")
+	flag.Func("add", "NAME=FILE: add a file under a name", func(s string) error {
+		c.add = append(c.add, s)
+		return nil
+	})
+	flag.Parse()
+	if err := pack(c, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "pack:", err)
+		os.Exit(1)
+	}
+}
+
+// files is a site in memory, by slash-separated path.
+type files map[string][]byte
+
+func pack(c config, log io.Writer) error {
+	if c.out == "" || flag.NArg() > 0 {
+		return errors.New("say with -out which folder to write")
+	}
+	site := files{}
+	if err := site.folder(c.from, ""); err != nil {
+		return fmt.Errorf("%w; build the pages first: npm run build", err)
+	}
+	if site["index.html"] == nil {
+		return fmt.Errorf("%s holds no index.html; build the pages first: npm run build", c.from)
+	}
+	for _, a := range c.add {
+		name, file, ok := strings.Cut(a, "=")
+		if !ok || !fs.ValidPath(name) {
+			return fmt.Errorf("-add %q: want NAME=FILE", a)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		site[name] = b
+	}
+	if c.static {
+		if err := site.addData(c.data); err != nil {
+			return err
+		}
+		if err := site.makeApp(); err != nil {
+			return err
+		}
+	}
+	sizes, err := site.compress(c.cache, !c.static)
+	if err != nil {
+		return err
+	}
+	if err := site.write(c.out); err != nil {
+		return err
+	}
+	return sizes.report(c, log)
+}
+
+// folder adds the files of dir under prefix. Names that begin with a dot are no
+// part of a site.
+func (f files) folder(dir, prefix string) error {
+	return filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if p != dir && strings.HasPrefix(e.Name(), ".") {
+			if e.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if e.IsDir() {
+			return nil
+		}
+		rel, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		b, err := os.ReadFile(p)
+		f[path.Join(prefix, filepath.ToSlash(rel))] = b
+		return err
+	})
+}
+
+// names are the paths in order.
+func (f files) names() []string {
+	names := make([]string, 0, len(f))
+	for n := range f {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// record lists what pack has written into a folder. Only that is ever deleted:
+// the folder may hold files of other origin, a CNAME say.
+const record = ".packed"
+
+// write brings the folder to the state of f.
+func (f files) write(out string) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	old, err := os.ReadFile(filepath.Join(out, record))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, name := range f.names() {
+		file := filepath.Join(out, filepath.FromSlash(name))
+		if have, err := os.ReadFile(file); err == nil && string(have) == string(f[name]) {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, f[name], 0o644); err != nil {
+			return err
+		}
+	}
+	for name := range strings.Lines(string(old)) {
+		name = strings.TrimSuffix(name, "\n")
+		if _, ok := f[name]; ok || !fs.ValidPath(name) {
+			continue
+		}
+		file := filepath.Join(out, filepath.FromSlash(name))
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for dir := filepath.Dir(file); dir != filepath.Clean(out); dir = filepath.Dir(dir) {
+			if os.Remove(dir) != nil {
+				break // Not empty.
+			}
+		}
+	}
+	return os.WriteFile(filepath.Join(out, record), []byte(strings.Join(f.names(), "\n")+"\n"), 0o644)
+}
