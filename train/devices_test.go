@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -69,7 +70,9 @@ func TestDevicesAgree(t *testing.T) {
 			cfg.Device = dev(t)
 			before := cfg.Device.Memory()
 			res := run(t, cfg)
-			if after := cfg.Device.Memory(); after != before {
+			// Less is no fault: what earlier tests left may have been collected.
+			runtime.GC()
+			if after := cfg.Device.Memory(); after > before {
 				t.Errorf("%d bytes of device memory before the run, %d after", before, after)
 			}
 			a, b := losses(t, want), losses(t, dir)
