@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/internal/cpu"
+	"github.com/weft-ml/weft/internal/kernel"
 	. "github.com/weft-ml/weft/tensor"
 )
 
@@ -228,6 +230,76 @@ func TestRandomPrograms(t *testing.T) {
 			}
 			checkSeeds(t, dev, from, from+n)
 		})
+	}
+}
+
+// largeSeed is a program with a dimension of some hundred elements: several
+// blocks, and enough work for several threads.
+func largeSeed(seed uint64) []byte {
+	data := seedBytes(seed)
+	data[3] = 99
+	return data
+}
+
+// Whichever loop variable the CPU forms blocks along, results are the same
+// up to the order of sums.
+func TestVectorVariables(t *testing.T) {
+	for choice := range 4 {
+		be := cpu.New(1)
+		be.Vector = func(k *kernel.Kernel, best int) int { return vectorVariable(k, best, choice) }
+		dev := device.Wrap(be, "cpu")
+		for seed := range uint64(60) {
+			for _, data := range [][]byte{seedBytes(seed), largeSeed(seed)} {
+				if text, wrong := compare(dev, data); wrong != "" {
+					data = shorten(dev, data)
+					text, wrong = compare(dev, data)
+					t.Fatalf("choice %d, seed %d: %s\n%s\nbytes: %s", choice, seed, wrong, text, hex.EncodeToString(data))
+				}
+			}
+		}
+		if err := be.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// vectorVariable is one of those that have more than one element.
+func vectorVariable(k *kernel.Kernel, best, choice int) int {
+	for range len(k.Dims) {
+		if d := choice % len(k.Dims); k.Dims[d] > 1 {
+			return d
+		}
+		choice++
+	}
+	return best
+}
+
+// The number of threads does not show in a single bit.
+func TestThreads(t *testing.T) {
+	var devs []*device.Device
+	for threads := 1; threads <= 3; threads++ {
+		be := cpu.New(threads)
+		defer be.Close()
+		devs = append(devs, device.Wrap(be, "cpu"))
+	}
+	for seed := range uint64(80) {
+		data := largeSeed(seed)
+		want, _, err := runProgram(devs[0], data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			want[i].exact = true
+		}
+		for n, dev := range devs[1:] {
+			got, p, err := runProgram(dev, data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wrong := differs(got, want, 0); wrong != "" {
+				t.Fatalf("seed %d with %d threads: %s\n%s", seed, n+2, wrong, p.text.String())
+			}
+		}
 	}
 }
 

@@ -23,11 +23,16 @@ import (
 	"github.com/weft-ml/weft/internal/cpu/mem"
 	"github.com/weft-ml/weft/internal/cpu/pool"
 	"github.com/weft-ml/weft/internal/cpu/simd"
+	"github.com/weft-ml/weft/internal/kernel"
 	"github.com/weft-ml/weft/internal/plan"
 )
 
 // Backend is the processor with its pool of threads.
 type Backend struct {
+	// Vector, if set, may overrule the choice of a kernel's vector loop
+	// variable. Results do not depend on it beyond rounding, as tests show.
+	Vector func(k *kernel.Kernel, best int) int
+
 	pool *pool.Pool
 	used atomic.Int64
 }
@@ -172,7 +177,11 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 		if k.Product != nil {
 			r, err = newProduct(b.pool, k, bufs, ws)
 		} else {
-			r = newLoop(b.pool, k, bufs)
+			vec := chooseVector(k)
+			if b.Vector != nil {
+				vec = b.Vector(k, vec)
+			}
+			r = newLoop(b.pool, k, bufs, vec)
 		}
 		if err != nil {
 			e.Close()
