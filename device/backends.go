@@ -1,6 +1,8 @@
 package device
 
 import (
+	"runtime"
+
 	"github.com/weft-ml/weft/internal/backend"
 	"github.com/weft-ml/weft/internal/cpu"
 	"github.com/weft-ml/weft/internal/gpu"
@@ -10,6 +12,11 @@ import (
 func newCPU() backend.Backend { return cpu.New(0) }
 
 func openGPU(adapter string, hardwareOnly bool) (backend.Backend, error) {
+	if runtime.GOOS == "js" {
+		// Even a browser's software adapter is several times faster than the CPU
+		// backend, which has neither threads nor SIMD there.
+		hardwareOnly = false
+	}
 	dev, err := gpu.Open(gpu.Options{Adapter: adapter, NoSoftware: hardwareOnly})
 	if err != nil {
 		return nil, err

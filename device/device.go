@@ -34,7 +34,7 @@ func Reference() *Device { return &Device{be: interp.Device{}, kind: "reference"
 
 // Open opens a device by name: "cpu", "webgpu", "webgpu:NAME" for the adapter
 // whose name contains NAME, or "auto" (also "") for WebGPU on real graphics
-// hardware if there is any and the CPU otherwise.
+// hardware (in a browser: on any adapter) if there is any and the CPU otherwise.
 func Open(name string) (*Device, error) {
 	kind, adapter, _ := strings.Cut(name, ":")
 	switch kind {

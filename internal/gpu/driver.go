@@ -10,7 +10,8 @@ package gpu
 type handle uint64
 
 // op is one recorded step. Its memory layout is shared with native.h, where it
-// is struct wg_op; it holds no Go pointers, so that a stream crosses as it is.
+// is struct wg_op, and with web/player/bridge.js; it holds no Go pointers, so that
+// a stream crosses as it is.
 type op struct {
 	kind    uint32 // opDispatch or opCopy
 	dyn     uint32 // dispatch: dynamic offset of group 1
@@ -58,8 +59,11 @@ type driver interface {
 	bindGroup(layout handle, entries []Binding) (handle, error)
 	freeBindGroup(handle)
 
-	// submit encodes and submits; it returns a number that grows with each call.
-	submit(ops []op) (serial uint64, err error)
+	// submit encodes and submits the stream's steps, none if it is nil; it returns
+	// a number that grows with each call. forget drops what the driver keeps of a
+	// stream that changes or ends.
+	submit(s *Stream) (serial uint64, err error)
+	forget(s *Stream)
 	// finished is the newest serial known to be complete, without waiting.
 	finished() uint64
 	// wait returns when serial is complete.
@@ -72,7 +76,7 @@ type driver interface {
 	mapTake(b handle, dst []byte) error
 
 	// profile runs each dispatch in a pass of its own and returns nanoseconds.
-	profile(ops []op, ns []float64) error
+	profile(s *Stream, ns []float64) error
 
 	lost() string // "" while the device is there
 	close()

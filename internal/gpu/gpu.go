@@ -107,7 +107,7 @@ type Options struct {
 // returns an empty list and an error that wraps ErrNoAdapter or ErrNoGPU and
 // says why.
 func Adapters() ([]Info, error) {
-	found, err := listAdapters()
+	found, err := listAdapters(HighPerformance)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func Adapters() ([]Info, error) {
 // has. The error wraps ErrNoAdapter when nothing fits, ErrNoGPU when the program
 // cannot use a GPU at all; in both cases the CPU is the way to go on.
 func Open(o Options) (*Device, error) {
-	found, err := listAdapters()
+	found, err := listAdapters(o.Power)
 	if err != nil {
 		return nil, err
 	}

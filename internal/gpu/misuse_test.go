@@ -131,7 +131,8 @@ func TestDestroyed(t *testing.T) {
 }
 
 // A binding smaller than the kernel's struct is found when the pass is finished:
-// the error must come back, and the process live on.
+// the error must come back, in a browser from the next call that waits, and the
+// process live on.
 func TestDriverErrorAtFinish(t *testing.T) {
 	d := open(t)
 	desc := PipelineDesc{
@@ -147,7 +148,11 @@ func TestDriverErrorAtFinish(t *testing.T) {
 	if err := s.Dispatch(p, g, nil, 0, 1, 1, 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Submit(s); err == nil {
+	tk, err := d.Submit(s)
+	if err == nil {
+		err = tk.Wait()
+	}
+	if err == nil {
 		t.Error("a binding too small for the kernel was submitted")
 	} else {
 		t.Log(err)

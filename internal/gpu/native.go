@@ -58,7 +58,7 @@ func noAdapter() error {
 	return fmt.Errorf("gpu: %w; using the CPU", ErrNoAdapter)
 }
 
-func listAdapters() ([]adapter, error) {
+func listAdapters(PowerPreference) ([]adapter, error) {
 	if err := start(); err != nil {
 		return nil, fmt.Errorf("gpu: %w", err)
 	}
@@ -252,14 +252,17 @@ func (n *native) bindGroup(layout handle, entries []Binding) (handle, error) {
 
 func (n *native) freeBindGroup(h handle) { C.wg_free_bind_group(C.uint64_t(h)) }
 
-func (n *native) submit(ops []op) (uint64, error) {
+func (n *native) submit(s *Stream) (uint64, error) {
 	var first *C.wg_op
-	if len(ops) > 0 {
-		first = (*C.wg_op)(unsafe.Pointer(&ops[0]))
+	var count int
+	if s != nil && len(s.ops) > 0 {
+		first, count = (*C.wg_op)(unsafe.Pointer(&s.ops[0])), len(s.ops)
 	}
-	r := C.wg_submit(n.d, first, C.size_t(len(ops)))
+	r := C.wg_submit(n.d, first, C.size_t(count))
 	return uint64(r.serial), toError(r.err)
 }
+
+func (n *native) forget(*Stream) {}
 
 func (n *native) finished() uint64 { return uint64(C.wg_finished(n.d)) }
 
@@ -282,8 +285,8 @@ func (n *native) mapTake(b handle, dst []byte) error {
 	return toError(C.wg_map_take(n.d, m, first, C.size_t(len(dst))))
 }
 
-func (n *native) profile(ops []op, ns []float64) error {
-	return toError(C.wg_profile(n.d, (*C.wg_op)(unsafe.Pointer(&ops[0])), C.size_t(len(ops)), (*C.double)(unsafe.Pointer(&ns[0]))))
+func (n *native) profile(s *Stream, ns []float64) error {
+	return toError(C.wg_profile(n.d, (*C.wg_op)(unsafe.Pointer(&s.ops[0])), C.size_t(len(s.ops)), (*C.double)(unsafe.Pointer(&ns[0]))))
 }
 
 func (n *native) lost() string {

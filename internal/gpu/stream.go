@@ -24,6 +24,9 @@ type Stream struct {
 	known   map[any]struct{} // what is in the three lists
 	staging []*Buffer        // destinations that are read back
 	checked uint64           // dev.freed+1 when the lists were last found alive
+
+	recorded    handle // what the driver keeps of the first recordedLen steps, if it does
+	recordedLen int
 }
 
 // NewStream makes an empty stream.
@@ -31,8 +34,14 @@ func (d *Device) NewStream() *Stream {
 	return &Stream{dev: d, known: make(map[any]struct{})}
 }
 
-// Reset empties the stream.
+// Reset empties the stream, and frees what the driver keeps of it. A stream that
+// is no longer needed should be reset.
 func (s *Stream) Reset() {
+	s.dev.mu.Lock()
+	if !s.dev.closed {
+		s.dev.drv.forget(s)
+	}
+	s.dev.mu.Unlock()
 	clear(s.known)
 	*s = Stream{dev: s.dev, ops: s.ops[:0], buffers: s.buffers[:0], groups: s.groups[:0], pipes: s.pipes[:0], staging: s.staging[:0], known: s.known}
 }
@@ -203,7 +212,7 @@ func (d *Device) Submit(s *Stream) (Ticket, error) {
 	if err := s.ready(d); err != nil {
 		return Ticket{}, err
 	}
-	serial, err := d.drv.submit(s.ops)
+	serial, err := d.drv.submit(s)
 	if err != nil {
 		return Ticket{}, fmt.Errorf("gpu: Submit: %w", err)
 	}
@@ -231,7 +240,8 @@ func (s *Stream) ready(d *Device) error {
 	return nil
 }
 
-// Done says without waiting whether the submit is complete.
+// Done says without waiting whether the submit is complete. A loop that asks must
+// sleep in between: in a browser nothing gets done otherwise.
 func (t Ticket) Done() bool {
 	if t.dev == nil {
 		return true
@@ -282,7 +292,7 @@ func (d *Device) Profile(s *Stream) ([]time.Duration, error) {
 	}
 	ns := make([]float64, len(s.ops))
 	if len(ns) > 0 {
-		if err := d.drv.profile(s.ops, ns); err != nil {
+		if err := d.drv.profile(s, ns); err != nil {
 			return nil, fmt.Errorf("gpu: Profile: %w", err)
 		}
 	}
@@ -329,7 +339,8 @@ func (r *Readback) Start() error {
 	return nil
 }
 
-// Ready says whether Wait would return at once.
+// Ready says whether Wait would return at once. A loop that asks must sleep in
+// between: in a browser nothing gets done otherwise.
 func (r *Readback) Ready() bool {
 	d := r.Buffer.dev
 	d.mu.Lock()

@@ -1,4 +1,4 @@
-//go:build !(cgo && ((linux && !android && (amd64 || arm64)) || (darwin && !ios && (amd64 || arm64)) || (windows && amd64)))
+//go:build !(js && wasm) && !(cgo && ((linux && !android && (amd64 || arm64)) || (darwin && !ios && (amd64 || arm64)) || (windows && amd64)))
 
 package gpu
 
@@ -7,7 +7,7 @@ import "fmt"
 // Without cgo, and where there is no archive of wgpu-native, the package builds
 // and says why there is no GPU.
 
-func listAdapters() ([]adapter, error) {
+func listAdapters(PowerPreference) ([]adapter, error) {
 	return nil, fmt.Errorf("gpu: %w (no cgo, or no wgpu-native for this platform); using the CPU", ErrNoGPU)
 }
 

@@ -359,6 +359,13 @@ func (e *exec) Profile() ([]float64, error) {
 }
 
 func (e *exec) Close() {
+	for _, slot := range e.streams {
+		for _, s := range slot {
+			if s != nil {
+				s.Reset()
+			}
+		}
+	}
 	for _, k := range e.kernels {
 		k.buffers.Destroy()
 		k.pipeline.Destroy()
