@@ -48,8 +48,12 @@ func (k Init) String() string {
 // Values draws the elements of a weight of the given shape, at least one
 // dimension.
 func (k Init) Values(rng *RNG, shape ...int) []float32 {
-	n := ir.NumElems(shape)
 	in, out := fans(shape)
+	return k.draw(rng, ir.NumElems(shape), in, out)
+}
+
+// draw is Values for n elements with the given fan-in and fan-out.
+func (k Init) draw(rng *RNG, n int, in, out float64) []float32 {
 	switch k {
 	case DefaultInit:
 		b := 1 / math.Sqrt(in)

@@ -41,3 +41,16 @@ func TestMLPDependsOnItsSeed(t *testing.T) {
 	}()
 	MLP(nn.NewRNG(1), 3)
 }
+
+func TestMNISTCNN(t *testing.T) {
+	net := MNISTCNN(nn.NewRNG(1))
+	if n := nn.Count(nn.Params(net)); n != 87850 {
+		t.Errorf("%d parameters", n)
+	}
+	if s := net.Forward(tensor.Zeros(2, 1, 28, 28)).Shape(); !slices.Equal(s, []int{2, 10}) {
+		t.Errorf("output %v", s)
+	}
+	if s := DigitCNN(nn.NewRNG(1), 3, 32, 35, 7).Forward(tensor.Zeros(2, 3, 32, 35)).Shape(); !slices.Equal(s, []int{2, 7}) {
+		t.Errorf("output %v for another size", s)
+	}
+}
