@@ -5,7 +5,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 LIBRARIES = $(shell go list ./... | grep -v -e /cmd/ -e /internal/gpu/gpubench)
 FUZZTIME ?= 20s
 
-.PHONY: build train test lint portable bench fuzz deps clean
+.PHONY: build train test lint portable bench fuzz deps clean lab lab-files site pages e2e FORCE
 
 build:
 	go build -o bin/weft ./cmd/weft
@@ -45,5 +45,42 @@ fuzz:
 			echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
 		done; done
 
+# The lab: pages by Vite, the worker by Go, both packed into internal/site/dist,
+# which the command embeds. What has not changed is not built again. ADDR is
+# where it is served, OPEN=--open opens the browser.
+ADDR ?= 127.0.0.1:8080
+PAGES = $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' -not -path 'web/e2e/*')
+
+lab: lab-files build
+	bin/weft serve --addr $(ADDR) $(OPEN)
+
+lab-files: pages bin/weft.wasm
+	@go run ./internal/site/pack -out internal/site/dist -add weft.wasm=bin/weft.wasm
+
+pages: web/dist/index.html
+web/dist/index.html: web/node_modules/.package-lock.json $(PAGES)
+	cd web && npm run --silent build
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@scripts/node
+	cd web && npm ci --no-audit --no-fund && touch node_modules/.package-lock.json
+
+# Go knows itself what has changed.
+bin/weft.wasm: FORCE
+	@GOOS=js GOARCH=wasm go build -trimpath -ldflags='-s -w' -o $@ ./cmd/weft-worker
+FORCE:
+
+# A site for any web server, in SITE. DATA, if given, is a folder with mnist/ or
+# fashion-mnist/, which become part of it. See docs/deploy.md.
+SITE ?= site
+site: pages bin/weft.wasm
+	go run ./internal/site/pack -static -out $(SITE) -add weft.wasm=bin/weft.wasm $(if $(DATA),-data $(DATA))
+
+# The lab in a real browser, with and without WebGPU; also the site.
+e2e: lab-files build
+	@scripts/node browser
+	go run ./internal/site/pack -static -out bin/site -add weft.wasm=bin/weft.wasm
+	cd web && node --test --test-concurrency=1 --test-reporter=spec 'e2e/*.test.js'
+
 clean:
-	rm -rf bin
+	rm -rf bin web/dist
