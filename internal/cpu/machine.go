@@ -40,7 +40,7 @@ type machine struct {
 	varying []bool // values that change within a block
 	fill    []bool // uniform values that varying ones use
 
-	consts []instr // change with the step only
+	consts []instr // the same for the whole run of the kernel
 	// By reduction stage s: what needs the results of stages before s only.
 	outerU, outerV [][]instr // uniform and varying values outside of reductions
 	innerU, innerV [][]instr // values that stage s reduces; the last for inner stores
@@ -102,7 +102,7 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 	// stages have to be complete.
 	dims := make([]uint64, n)
 	after := make([]int, n)
-	const memory = 1 << 63 // other kernels change it, so it is no constant
+	const memory = 1 << 63 // a load: changes between runs of the kernel
 	var outerMask, innerMask uint64
 	for d := range k.Dims {
 		if d < k.Outer {
@@ -170,7 +170,7 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 		}
 		in := m.compile(i)
 		switch s := after[i]; {
-		case dims[i] == 0 && s == 0:
+		case dims[i]&^memory == 0 && s == 0:
 			m.consts = append(m.consts, in)
 		case dims[i]&innerMask == 0 && m.varying[i]:
 			m.outerV[s] = append(m.outerV[s], in)
