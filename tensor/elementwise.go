@@ -176,12 +176,12 @@ func (x *Tensor) DivScalar(v float64) *Tensor { return x.Div(x.like(v)) }
 // EqScalar is x == v.
 func (x *Tensor) EqScalar(v float64) *Tensor { return x.Eq(x.like(v)) }
 
-// like is a constant of x's type, a float when v is no integer.
+// like is a constant of x's type, a float when v is no integer that fits.
 func (x *Tensor) like(v float64) *Tensor {
 	dt := x.DType().Compute()
 	if dt != Float32 {
 		dt = Int32
-		if v != math.Trunc(v) {
+		if v != math.Trunc(v) || math.Abs(v) > math.MaxInt32 {
 			dt = Float32
 		}
 	}

@@ -86,15 +86,26 @@ func Cast(x *Node, dt DType) *Node {
 	}
 	if x.Op == OpConst {
 		v := x.Value
+		if x.DType == F32 && dt != F32 {
+			v = float64(float32(v)) // as a kernel would see it
+		}
 		switch dt {
 		case Bool:
 			v = float64(b2f(v != 0))
 		case I32:
-			v = math.Trunc(v)
+			v = truncate(v)
 		}
 		return Const(dt, v, x.Shape...)
 	}
 	return &Node{Op: OpCast, DType: dt, Shape: x.Shape, In: []*Node{x}}
+}
+
+// truncate converts to I32 as kernels do: towards zero, saturating, NaN to 0.
+func truncate(v float64) float64 {
+	if v != v {
+		return 0
+	}
+	return max(math.MinInt32, min(math.MaxInt32, math.Trunc(v)))
 }
 
 func Neg(x *Node) *Node    { return Unary(OpNeg, x) }

@@ -149,7 +149,11 @@ func Reduce(op Op, x *Node, axes ...int) *Node {
 		case OpMax, OpMin:
 			return Const(x.DType, x.Value, shape...)
 		case OpSum:
-			return Const(x.DType, x.Value*float64(x.Elems()/NumElems(shape)), shape...)
+			n := x.Elems() / NumElems(shape)
+			if x.DType == I32 { // which wraps
+				return Const(I32, float64(int32(x.Value)*int32(n)), shape...)
+			}
+			return Const(x.DType, x.Value*float64(n), shape...)
 		}
 	}
 	return &Node{Op: op, DType: x.DType, Shape: shape, In: []*Node{x}, Axes: keep}

@@ -230,7 +230,7 @@ func init() {
 				a, b := n.In[0], n.In[1]
 				zero := scalarLike(n, 0)
 				return []*Node{
-					Mul(g, Mul(b, Pow(a, Sub(b, one(n))))),
+					Mul(g, Where(Binary(OpEq, b, zero), zero, Mul(b, Pow(a, Sub(b, one(n)))))),
 					Mul(g, Where(Binary(OpEq, a, zero), zero, Mul(n, Unary(OpLog, a)))),
 				}
 			}},
@@ -245,7 +245,9 @@ func init() {
 				return ((a % b) + b) % b
 			},
 			WGSL: "($0 - $1 * floor($0 / $1))", WGSLInt: "weft_modi($0, $1)", Helper: "weft_modi",
-			Grad: func(n, g *Node) []*Node { return []*Node{g, nil} }},
+			Grad: func(n, g *Node) []*Node {
+				return []*Node{g, Neg(Mul(g, Unary(OpFloor, Div(n.In[0], n.In[1]))))}
+			}},
 		OpEq: {Name: "eq", Arity: 2, Kind: Fixed, Result: Bool, ONNX: "Equal", Doc: "a == b", WGSL: "($0 == $1)", Cost: 1,
 			Test: func(a, b float32) bool { return a == b }, TestI: func(a, b int32) bool { return a == b }},
 		OpNe: {Name: "ne", Arity: 2, Kind: Fixed, Result: Bool, Doc: "a != b", WGSL: "($0 != $1)", Cost: 1,
