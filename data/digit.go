@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/jpeg" // Registered with the image package.
-	_ "image/png"
 	"io"
 	"math"
 	"os"
@@ -62,7 +60,8 @@ func DigitFromFile(path string) ([]uint8, error) {
 // ReadDigit decodes a PNG or JPEG picture of one digit and returns it as MNIST
 // would have it: DigitSide*DigitSide bytes, 0 is background. Any size up to 64
 // megapixels (checked before decoding), dark on light or light on dark, grey or
-// colour, with or without transparency.
+// colour, with or without transparency. Compiled for a browser it reads none,
+// since the page decodes pictures itself: use DigitFromImage there.
 func ReadDigit(r io.Reader) ([]uint8, error) { return readDigit(r, maxDigitPixels) }
 
 func readDigit(r io.Reader, maxPixels int) ([]uint8, error) {

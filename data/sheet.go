@@ -1,7 +1,10 @@
 // A contact sheet is the fastest check of a data set there is: wrong labels,
 // transposed or inverted images are seen at a glance. The labels are drawn with
 // a built-in 3x5 font, because the only texts are class numbers and a font
-// library would be the largest dependency of this package.
+// library would be the largest dependency of this package. A browser's page
+// draws such things itself, and is spared the encoder.
+
+//go:build !js
 
 package data
 

@@ -4,9 +4,6 @@
 package train
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-
 	"github.com/weft-ml/weft/data"
 )
 
@@ -46,8 +43,5 @@ type DataInfo struct {
 
 // DataInfoOf describes d; the sum is over images and labels.
 func DataInfoOf(d *data.Dataset) DataInfo {
-	h := sha256.New()
-	h.Write(d.Images)
-	h.Write(d.Labels)
-	return DataInfo{Name: d.Name, Source: d.Source, N: d.N, SHA256: hex.EncodeToString(h.Sum(nil)), Synthetic: d.Synthetic}
+	return DataInfo{Name: d.Name, Source: d.Source, N: d.N, SHA256: sum(d), Synthetic: d.Synthetic}
 }

@@ -6,8 +6,6 @@ package gpu
 
 import (
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -208,8 +206,31 @@ func (d *Device) layoutFor(p *PipelineDesc) (layout, error) {
 	return lay, nil
 }
 
-// position finds "wgsl:LINE:COL" (naga) or ":LINE:COL error" (Tint).
-var position = regexp.MustCompile(`(?:wgsl)?:(\d+):(\d+)`)
+// errorLine finds the LINE of "wgsl:LINE:COL" (naga) or ":LINE:COL error"
+// (Tint) in a message; 0 if there is none. Package regexp would be a large part
+// of the browser's program.
+func errorLine(message string) int {
+	number := func(s string) (n, digits int) {
+		for digits < len(s) && digits < 9 && s[digits] >= '0' && s[digits] <= '9' {
+			n = 10*n + int(s[digits]-'0')
+			digits++
+		}
+		return n, digits
+	}
+	for {
+		_, rest, found := strings.Cut(message, ":")
+		if !found {
+			return 0
+		}
+		line, digits := number(rest)
+		if after, ok := strings.CutPrefix(rest[digits:], ":"); ok && digits > 0 {
+			if _, digits := number(after); digits > 0 {
+				return line
+			}
+		}
+		message = rest
+	}
+}
 
 // compileError takes the position out of the compiler's message and adds the
 // line of the source that it points at.
@@ -218,12 +239,8 @@ func compileError(label, source, message string) *CompileError {
 		message = message[i:]
 	}
 	e := &CompileError{Label: label, Message: strings.TrimSpace(message)}
-	m := position.FindStringSubmatch(message)
-	if m == nil {
-		return e
-	}
 	lines := strings.Split(source, "\n")
-	if n, err := strconv.Atoi(m[1]); err == nil && n >= 1 && n <= len(lines) {
+	if n := errorLine(message); n >= 1 && n <= len(lines) {
 		e.Line, e.Source = n, lines[n-1]
 	}
 	return e

@@ -10,7 +10,6 @@ import (
 	_ "embed"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,8 +42,11 @@ var helperSource string
 // helpers maps each function of helpers.wgsl to its text.
 var helpers = func() map[string]string {
 	m := map[string]string{}
-	for _, f := range regexp.MustCompile(`(?ms)^fn (\w+)\(.*?^}\n`).FindAllStringSubmatch(helperSource, -1) {
-		m[f[1]] = f[0]
+	const begin, end = "\nfn ", "\n}\n"
+	for _, text := range strings.Split("\n"+helperSource, begin)[1:] {
+		name, _, _ := strings.Cut(text, "(")
+		body, _, _ := strings.Cut(text, end)
+		m[name] = begin[1:] + body + end
 	}
 	return m
 }()
