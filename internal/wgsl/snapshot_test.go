@@ -1,0 +1,127 @@
+package wgsl
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/weft-ml/weft/internal/fuse"
+	"github.com/weft-ml/weft/internal/gpu"
+	"github.com/weft-ml/weft/internal/ir"
+	"github.com/weft-ml/weft/internal/plan"
+)
+
+// Snapshots of shaders: what a GPU is given for a few typical kernels. Update
+// the files with go test ./internal/wgsl -update and read the difference.
+var update = flag.Bool("update", false, "write testdata/*.wgsl")
+
+func input(name string, dt ir.DType, shape ...int) *ir.Node {
+	return ir.NewLeaf(&ir.Leaf{Kind: ir.Input, Name: name, DType: dt, Shape: shape})
+}
+
+func spread(n *ir.Node, shape ...int) *ir.Node { return ir.Expand(n, shape...) }
+
+// build fuses what computes outs.
+func build(t *testing.T, outs ...*ir.Node) *plan.Plan {
+	t.Helper()
+	g := &ir.Graph{Outputs: outs}
+	for _, n := range ir.Topo(outs...) {
+		switch n.Op {
+		case ir.OpLeaf:
+			g.Inputs = append(g.Inputs, n.Leaf)
+		case ir.OpScalar:
+			g.Scalars = append(g.Scalars, n.Leaf)
+		}
+	}
+	p, err := fuse.Build(g, fuse.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func snapshots() map[string][]*ir.Node {
+	x := input("x", ir.F32, 50, 20)
+	bias := input("bias", ir.F32, 1, 20)
+	lr := ir.NewLeaf(&ir.Leaf{Kind: ir.Step, Name: "lr"})
+	bytes := ir.Cast(input("bytes", ir.U8, 50, 20), ir.F32)
+	halves := ir.Cast(input("halves", ir.F16, 50, 20), ir.F32)
+	mean := ir.Mul(ir.Reduce(ir.OpSum, x, 1), ir.Const(ir.F32, 1.0/20, 50, 1))
+	centered := ir.Sub(x, spread(mean, 50, 20))
+	w := input("w", ir.F32, 64, 128)
+	a := input("a", ir.F32, 96, 64)
+	return map[string][]*ir.Node{
+		"map": {ir.Add(ir.Mul(ir.Unary(ir.OpErf, x), spread(ir.Reshape(lr, 1, 1), 50, 20)), ir.Add(bytes, halves))},
+		"pad_gather": {ir.Pad(ir.Gather(x, spread(input("index", ir.I32, 50, 1), 50, 1), 1), []int{1, 0}, []int{0, 2}, 7),
+			ir.Cast(ir.Lt(x, ir.Const(ir.F32, 0, 50, 20)), ir.I32)},
+		"row_reduction":    {centered, ir.Reduce(ir.OpSum, ir.Mul(centered, centered), 1)},
+		"column_reduction": {ir.Reduce(ir.OpMax, ir.Pad(ir.Add(x, spread(bias, 50, 20)), []int{100, 0}, []int{0, 0}, 0), 0)},
+		"matmul":           {ir.Unary(ir.OpRelu, ir.Add(ir.MatMul(a, w), spread(input("b", ir.F32, 1, 128), 96, 128)))},
+	}
+}
+
+func TestSnapshots(t *testing.T) {
+	for name, outs := range snapshots() {
+		p := build(t, outs...)
+		var b strings.Builder
+		for _, k := range p.Kernels {
+			s, err := Generate(k, Options{Tile: TileLimits{WorkgroupStorage: 16384, Invocations: 256}, ScalarWords: len(p.Graph.Scalars) + 1,
+				Arena: func(u int) bool { return p.Buffers[k.Bufs[u].ID].Kind == plan.Temp }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.WriteString("// " + strings.ReplaceAll(strings.TrimSpace(k.String()), "\n", "\n// ") + "\n" + s.Source + "\n")
+		}
+		file := filepath.Join("testdata", name+".wgsl")
+		if *update {
+			if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatalf("%v; make it with -update", err)
+		}
+		if b.String() != string(want) {
+			t.Errorf("%s is different now; if that is meant, write it with -update\n%s", file, b.String())
+		}
+	}
+}
+
+// The shaders compile, for hardware and for software adapters.
+func TestSnapshotsCompile(t *testing.T) {
+	dev := openGPU(t)
+	lim := dev.Limits()
+	for name, outs := range snapshots() {
+		p := build(t, outs...)
+		for _, software := range []bool{false, true} {
+			for _, k := range p.Kernels {
+				s, err := Generate(k, Options{Tile: TileLimits{WorkgroupStorage: lim.MaxWorkgroupStorage, Invocations: lim.MaxInvocations, Software: software},
+					ScalarWords: len(p.Graph.Scalars) + 1, Arena: func(int) bool { return false }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				d := gpu.PipelineDesc{Label: k.Name, WGSL: s.Source}
+				for _, readOnly := range s.ReadOnly {
+					kind := gpu.ReadWriteStorage
+					if readOnly {
+						kind = gpu.ReadStorage
+					}
+					d.Bindings = append(d.Bindings, kind)
+				}
+				if s.Scalars {
+					d.Scalars = gpu.UniformBinding
+				}
+				pipelines, err := dev.Compile([]gpu.PipelineDesc{d}, nil)
+				if err != nil {
+					t.Errorf("%s: %v\n%s", name, err, s.Source)
+					continue
+				}
+				pipelines[0].Destroy()
+			}
+		}
+	}
+}
