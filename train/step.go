@@ -51,9 +51,10 @@ func (k *slots) fill(s tensor.Scalars, o *Options, seed int32, batch, update int
 
 // compile traces and compiles the programs.
 func (s *stepper) compile() error {
-	params := nn.Values(nn.Trainable(s.model))
+	// The optimizer's order: several optimizers in one list them by optimizer.
+	params := nn.Values(s.optim.Params())
 	if s.opts.micro() > 1 {
-		for _, p := range nn.Trainable(s.model) {
+		for _, p := range s.optim.Params() {
 			s.sums = append(s.sums, tensor.NewVariable("sum."+p.Name, make([]float32, p.Value.Len()), p.Value.Shape()...))
 		}
 	}
@@ -98,7 +99,8 @@ func (s *stepper) compile() error {
 	return nil
 }
 
-// averageInto moves the averaged weights towards the parameters' new values.
+// averageInto moves the averaged weights towards the parameters' new values,
+// given in the optimizer's order.
 // The decay grows from 1/10 to its bound, so that the random
 // initial weights are soon forgotten:
 // min(decay, (1 + step) / (10 + step)).
@@ -108,14 +110,18 @@ func (s *stepper) averageInto(t *tensor.Trace, values []*tensor.Tensor) {
 	}
 	step := t.Int("step").To(tensor.Float32)
 	decay := step.AddScalar(1).Div(step.AddScalar(10)).Minimum(tensor.Scalar(s.opts.EMA))
+	next := map[*tensor.Tensor]*tensor.Tensor{}
+	for i, p := range s.optim.Params() {
+		next[p.Value] = values[i]
+	}
 	from := nn.Params(s.model)
 	for i, v := range nn.Params(s.average) {
-		if from[i].Buffer {
+		// Buffers are copied: running statistics are averages themselves.
+		x, trained := next[from[i].Value]
+		if !trained {
 			t.Assign(v.Value, from[i].Value)
 			continue
 		}
-		x := values[0]
-		values = values[1:]
 		t.Assign(v.Value, x.Add(decay.Mul(v.Value.Sub(x))))
 	}
 }

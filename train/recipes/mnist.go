@@ -33,7 +33,19 @@ var MNISTMLP = train.Recipe{
 	Build: mlp(128),
 }
 
-func init() { train.Register(MNISTMLP) }
+// MNISTMLP2 is the 784-128-64-10 network for images of 28x28.
+var MNISTMLP2 = train.Recipe{
+	Name:    "mnist-mlp2",
+	Doc:     "784-128-64-10 perceptron with ReLU for MNIST, Fashion-MNIST or synthetic digits",
+	Options: MNISTMLP.Options,
+	Presets: MNISTMLP.Presets,
+	Build:   mlp(128, 64),
+}
+
+func init() {
+	train.Register(MNISTMLP)
+	train.Register(MNISTMLP2)
+}
 
 // mlp builds a perceptron with hidden layers of the given sizes, ReLU and, in
 // training, dropout behind each.
