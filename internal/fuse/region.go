@@ -161,6 +161,10 @@ func (s *scheduler) startAnchor(n *ir.Node) (*builder, error) {
 	return b, s.addStage(b, n)
 }
 
+// maxStages bounds the reductions of one kernel: on a GPU each takes a
+// kilobyte of workgroup memory, of which there are 16.
+const maxStages = 12
+
 // signature is the domain of a reduction: its dimensions without those of
 // size 1, reduced ones negative.
 func signature(n *ir.Node) []int {
@@ -226,7 +230,7 @@ func (s *scheduler) grow(b *builder, n *ir.Node, region map[*ir.Node]member) []m
 			continue
 		}
 		if c.Op.IsReduce() {
-			if sig == nil || !slices.Equal(sig, signature(c)) || len(b.k.Vals) > maxVals/2 {
+			if sig == nil || !slices.Equal(sig, signature(c)) || len(b.k.Vals) > maxVals/2 || len(b.k.Stages) >= maxStages {
 				continue
 			}
 			if m, ok := s.try(b, c, true); ok {

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -122,6 +124,36 @@ func TestSnapshotsCompile(t *testing.T) {
 				}
 				pipelines[0].Destroy()
 			}
+		}
+	}
+}
+
+// However many reductions of one value there are, no kernel needs more
+// workgroup memory than every device has.
+func TestWorkgroupMemory(t *testing.T) {
+	x := input("x", ir.F32, 20, 300)
+	var outs []*ir.Node
+	for i := range 45 {
+		y := ir.Unary(ir.OpSin, ir.Mul(x, ir.Const(ir.F32, float64(i)+2, 20, 300)))
+		outs = append(outs, ir.Reduce(ir.OpSum, y, 0, 1), ir.Reduce(ir.OpMax, y, 0, 1))
+	}
+	p := build(t, outs...)
+	size := regexp.MustCompile(`var<workgroup> \w+: array<\w+, (\d+)>`)
+	for _, k := range p.Kernels {
+		s, err := Generate(k, Options{Tile: TileLimits{WorkgroupStorage: 16384, Invocations: 256}, Arena: func(int) bool { return false }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes := 0
+		for _, m := range size.FindAllStringSubmatch(s.Source, -1) {
+			n, err := strconv.Atoi(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			bytes += 4 * n
+		}
+		if bytes == 0 || bytes > 16384 {
+			t.Errorf("%s needs %d bytes of workgroup memory", k.Name, bytes)
 		}
 	}
 }
