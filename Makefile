@@ -55,7 +55,7 @@ lab: lab-files build
 	bin/weft serve --addr $(ADDR) $(OPEN)
 
 lab-files: pages bin/weft.wasm
-	@go run ./internal/site/pack -out internal/site/dist -add weft.wasm=bin/weft.wasm
+	@go run ./internal/site/pack -out internal/site/dist -add weft.wasm=bin/weft.wasm -add wasm_exec.js="$$(go env GOROOT)/lib/wasm/wasm_exec.js"
 
 pages: web/dist/index.html
 web/dist/index.html: web/node_modules/.package-lock.json $(PAGES)
@@ -74,12 +74,12 @@ FORCE:
 # fashion-mnist/, which become part of it. See docs/deploy.md.
 SITE ?= site
 site: pages bin/weft.wasm
-	go run ./internal/site/pack -static -out $(SITE) -add weft.wasm=bin/weft.wasm $(if $(DATA),-data $(DATA))
+	go run ./internal/site/pack -static -out $(SITE) -add weft.wasm=bin/weft.wasm -add wasm_exec.js="$$(go env GOROOT)/lib/wasm/wasm_exec.js" $(if $(DATA),-data $(DATA))
 
 # The lab in a real browser, with and without WebGPU; also the site.
 e2e: lab-files build
 	@scripts/node browser
-	go run ./internal/site/pack -static -out bin/site -add weft.wasm=bin/weft.wasm
+	go run ./internal/site/pack -static -out bin/e2e/lab -add weft.wasm=bin/weft.wasm -add wasm_exec.js="$$(go env GOROOT)/lib/wasm/wasm_exec.js"
 	cd web && node --test --test-concurrency=1 --test-reporter=spec 'e2e/*.test.js'
 
 clean:
