@@ -19,10 +19,14 @@ type Pen = Pick<
   'lineWidth' | 'strokeStyle' | 'fillStyle' | 'lineCap' | 'lineJoin' | 'beginPath' | 'moveTo' | 'lineTo' | 'quadraticCurveTo' | 'stroke' | 'arc' | 'fill' | 'fillRect'
 >;
 
-/** draw fills a square of the given side with ground and draws the strokes in order. */
-export function draw(pen: Pen, side: number, strokes: readonly Stroke[], ink: string, ground: string): void {
+/** wipe fills a square of the given side. */
+export function wipe(pen: Pen, side: number, ground: string): void {
   pen.fillStyle = ground;
   pen.fillRect(0, 0, side, side);
+}
+
+/** draw draws the strokes in order on a square of the given side; erasing draws ground. */
+export function draw(pen: Pen, side: number, strokes: readonly Stroke[], ink: string, ground: string): void {
   pen.lineCap = 'round';
   pen.lineJoin = 'round';
   for (const stroke of strokes) {
