@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,8 +99,30 @@ func (s *Session) draw(q *DataRequest) (sets [2]*data.Dataset) {
 	return sets
 }
 
+// onSite reports whether the site has a data set, by its list of them: asking
+// for a file that is not there would show up as an error in the browser.
+func (s *Session) onSite(ctx context.Context, src source) error {
+	b, err := s.fetch(ctx, "data/index.json", nil)
+	if err != nil {
+		return fmt.Errorf("%s cannot be loaded: %w", src.title, err)
+	}
+	var index struct {
+		Sets map[string]struct{} `json:"sets"`
+	}
+	if err := json.Unmarshal(b, &index); err != nil {
+		return fmt.Errorf("the site's list of data sets cannot be read: %w", err)
+	}
+	if _, ok := index.Sets[src.folder]; !ok {
+		return fmt.Errorf("this site does not have %s", src.title)
+	}
+	return nil
+}
+
 // download gets the four files at once.
 func (s *Session) download(ctx context.Context, src source) (sets [2]*data.Dataset, err error) {
+	if err := s.onSite(ctx, src); err != nil {
+		return sets, err
+	}
 	var mu sync.Mutex
 	var loaded, total [4]int
 	var files [4][]byte

@@ -55,6 +55,13 @@ type run struct {
 	bad     int // the first update whose loss was no number, from 1
 }
 
+// The words that a configuration may hold.
+var (
+	optimizers  = []string{"sgd", "momentum", "nesterov", "adam", "adamw", "muon"}
+	schedules   = train.Schedules
+	activations = train.Activations
+)
+
 // options translates a configuration; they are what weft train would be given.
 func (c *TrainConfig) options() (train.Options, error) {
 	o := train.Options{

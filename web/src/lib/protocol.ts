@@ -1,0 +1,391 @@
+// The protocol between the page and the worker. The same interfaces are structs
+// in internal/lab/protocol.go, where their comments say more; a Go test compares
+// the two, field by field, so that neither changes alone. What may be missing
+// has a question mark; typed arrays are handed over, not copied.
+
+export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'gelu' | 'silu';
+
+export type LayerSpec = { type: 'linear'; units: number } | { type: Activation } | { type: 'dropout'; p: number };
+
+export type Optimizer = 'sgd' | 'momentum' | 'nesterov' | 'adam' | 'adamw' | 'muon';
+
+export type Schedule = 'constant' | 'cosine' | 'linear' | 'onecycle';
+
+export type DataSource = 'mnist' | 'fashion' | 'synthetic' | 'auto';
+
+export type DeviceChoice = 'auto' | 'webgpu' | 'cpu';
+
+export type RunState = 'running' | 'paused' | 'done' | 'stopped' | 'lost';
+
+/** A request or a result without contents. */
+export type Empty = Record<never, never>;
+
+/** base is the address of the site, ending in a slash. It must be the first message. */
+export interface InitRequest {
+  base: string;
+  device: DeviceChoice;
+}
+
+/** note is one friendly line, or empty. */
+export interface InitResult {
+  device: 'webgpu' | 'cpu';
+  adapter: string;
+  software: boolean;
+  limits: Record<string, number>;
+  features: string[];
+  note: string;
+}
+
+/** train and test bound the numbers of images. */
+export interface DataRequest {
+  source: DataSource;
+  train?: number;
+  test?: number;
+}
+
+/** source is what was loaded, never auto. */
+export interface DataResult {
+  source: DataSource;
+  train: number;
+  test: number;
+  classes: string[];
+  synthetic: boolean;
+  note: string;
+}
+
+/** In bytes of files or in drawn images. */
+export interface DataEvent {
+  loaded: number;
+  total: number;
+}
+
+export interface ModelRequest {
+  layers: LayerSpec[];
+  seed: number;
+}
+
+/** activation is the function that follows a linear layer, if one does. */
+export interface LayerInfo {
+  name: string;
+  kind: string;
+  in: number;
+  out: number;
+  params: number;
+  activation?: string;
+}
+
+/** spec makes such a network anew; steps is how many updates its weights have seen. */
+export interface ModelInfo {
+  layers: LayerInfo[];
+  params: number;
+  bytes: number;
+  spec: LayerSpec[];
+  steps: number;
+  classes: string[];
+}
+
+export interface TrainConfig {
+  optimizer: Optimizer;
+  lr: number;
+  minLr: number;
+  schedule: Schedule;
+  batch: number;
+  epochs: number;
+  seed: number;
+  weightDecay: number;
+  momentum: number;
+  labelSmoothing: number;
+  valFraction: number;
+  augment: boolean;
+}
+
+/** keep trains the present weights on, instead of beginning with those of the seed. */
+export interface StartRequest {
+  config: TrainConfig;
+  keep?: boolean;
+}
+
+export interface StartResult {
+  run: number;
+  compileMs: number;
+  kernels: number;
+  steps: number;
+}
+
+export interface CompileEvent {
+  done: number;
+  total: number;
+}
+
+export interface TrainState {
+  state: RunState;
+  step: number;
+}
+
+/** Answered when the updates are done, or the run was paused or stopped. */
+export interface StepRequest {
+  n: number;
+}
+
+/** What is not given stays as it is. */
+export interface SetRequest {
+  lr?: number;
+  minLr?: number;
+  weightDecay?: number;
+  momentum?: number;
+}
+
+/** losses and accuracies are of the updates first, first + 1, .. that are new; step is how many there were in all. */
+export interface TrainEvent {
+  run: number;
+  step: number;
+  steps: number;
+  epoch: number;
+  losses: Float32Array;
+  accuracies: Float32Array;
+  first: number;
+  lr: number;
+  stepsPerSecond: number;
+  imagesPerSecond: number;
+  secondsLeft: number;
+  gpuBytes: number;
+  state: RunState;
+}
+
+/** epoch counts from 1; the validation's figures are NaN when there are no validation images. */
+export interface EpochEvent {
+  run: number;
+  epoch: number;
+  trainLoss: number;
+  trainAccuracy: number;
+  valLoss: number;
+  valAccuracy: number;
+}
+
+/** The device was lost; the worker has already gone on, from first of the next train event. */
+export interface LostEvent {
+  message: string;
+}
+
+/** The run ended by itself, for instance because the loss is no number any more. */
+export interface FailedEvent {
+  run: number;
+  message: string;
+  hint: string;
+}
+
+/** The activations are those of pixels (784 bytes) or of test image sample; weights adds the weights. */
+export interface InspectRequest {
+  on: boolean;
+  hz?: number;
+  sample?: number;
+  pixels?: Uint8Array;
+  weights?: boolean;
+}
+
+export interface InspectEvent {
+  step: number;
+  layers: LayerView[];
+}
+
+export interface Tensor {
+  shape: number[];
+  values: Float32Array;
+}
+
+/** Equal bins from lo to hi. */
+export interface Hist {
+  lo: number;
+  hi: number;
+  counts: Uint32Array;
+}
+
+export interface Grad {
+  norm: number;
+}
+
+export interface Update {
+  ratio: number;
+}
+
+/** Layers without parameters have only activations; without a run there are no gradients. */
+export interface LayerView {
+  name: string;
+  activations?: Tensor;
+  weights?: Tensor;
+  bias?: Float32Array;
+  grad?: Grad;
+  update?: Update;
+  weightHist?: Hist;
+  activationHist?: Hist;
+  gradHist?: Hist;
+}
+
+export interface WeightsRequest {
+  layer: string;
+}
+
+/** values is the matrix [out, in] row by row. */
+export interface WeightsResult {
+  shape: number[];
+  values: Float32Array;
+  bias: Float32Array;
+}
+
+/** 784 bytes. */
+export interface PredictRequest {
+  pixels: Uint8Array;
+}
+
+export interface ActivationValues {
+  name: string;
+  shape: number[];
+  values: Float32Array;
+}
+
+export interface PredictResult {
+  probabilities: Float32Array;
+  ms: number;
+  activations: ActivationValues[];
+}
+
+/** A drawing in grey, light on black or dark on white. */
+export interface PrepareRequest {
+  pixels: Uint8Array;
+  width: number;
+  height: number;
+}
+
+/** The drawing as MNIST would have it, 784 bytes; a blank one is black. */
+export interface PrepareResult {
+  pixels: Uint8Array;
+}
+
+export interface TestEvent {
+  done: number;
+  total: number;
+}
+
+/** confusion[i][j] counts images of class i taken for j; mistakes are the surest ones first. */
+export interface TestResult {
+  accuracy: number;
+  loss: number;
+  confusion: number[][];
+  precision: number[];
+  recall: number[];
+  mistakes: Mistake[];
+}
+
+export interface Mistake {
+  index: number;
+  label: number;
+  predicted: number;
+  probability: number;
+  pixels: Uint8Array;
+}
+
+export interface SaveResult {
+  bytes: Uint8Array;
+}
+
+export interface LoadRequest {
+  bytes: Uint8Array;
+  name: string;
+}
+
+export interface Builtin {
+  name: string;
+  title: string;
+  file: string;
+  accuracy: number;
+}
+
+export interface UseRequest {
+  file: string;
+}
+
+/** maxError is in units of the tolerance: up to 1 passes. */
+export interface CheckRow {
+  op: string;
+  cases: number;
+  maxError: number;
+  passed: boolean;
+  message?: string;
+}
+
+export interface CheckEvent {
+  row: CheckRow;
+}
+
+/** us and gflops are there where the device can measure time. */
+export interface KernelInfo {
+  name: string;
+  wgsl: string;
+  us?: number;
+  gflops?: number;
+}
+
+export interface CheckResult {
+  adapter: string;
+  limits: Record<string, number>;
+  features: string[];
+  rows: CheckRow[];
+  kernels: KernelInfo[];
+}
+
+export interface StatsResult {
+  wasmBytes: number;
+  goHeap: number;
+  gpuBytes: number;
+  gpuBuffers: number;
+}
+
+/** What went wrong, and what to do about it. */
+export interface ErrorInfo {
+  message: string;
+  hint: string;
+}
+
+/** Each request with its result. */
+export interface Requests {
+  init: [InitRequest, InitResult];
+  data: [DataRequest, DataResult];
+  model: [ModelRequest, ModelInfo];
+  start: [StartRequest, StartResult];
+  pause: [Empty, TrainState];
+  resume: [Empty, TrainState];
+  stop: [Empty, TrainState];
+  step: [StepRequest, TrainState];
+  set: [SetRequest, TrainState];
+  inspect: [InspectRequest, Empty];
+  weights: [WeightsRequest, WeightsResult];
+  predict: [PredictRequest, PredictResult];
+  prepare: [PrepareRequest, PrepareResult];
+  test: [Empty, TestResult];
+  save: [Empty, SaveResult];
+  load: [LoadRequest, ModelInfo];
+  builtin: [Empty, Builtin[]];
+  use: [UseRequest, ModelInfo];
+  check: [Empty, CheckResult];
+  stats: [Empty, StatsResult];
+}
+
+/** Each event. */
+export interface Events {
+  data: DataEvent;
+  compile: CompileEvent;
+  train: TrainEvent;
+  epoch: EpochEvent;
+  inspect: InspectEvent;
+  test: TestEvent;
+  check: CheckEvent;
+  lost: LostEvent;
+  failed: FailedEvent;
+}
+
+/** What the page posts. */
+export type RequestMessage = { [T in keyof Requests]: { id: number; type: T } & Requests[T][0] }[keyof Requests];
+
+/** What the worker posts. */
+export type ReplyMessage = { id: number; ok: true; result: Requests[keyof Requests][1] } | { id: number; ok: false; error: ErrorInfo };
+export type EventMessage = { [E in keyof Events]: { event: E } & Events[E] }[keyof Events];
