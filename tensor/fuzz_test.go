@@ -13,6 +13,7 @@ import (
 	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/internal/cpu"
 	"github.com/weft-ml/weft/internal/kernel"
+	"github.com/weft-ml/weft/internal/webgpu"
 	. "github.com/weft-ml/weft/tensor"
 )
 
@@ -231,6 +232,39 @@ func TestRandomPrograms(t *testing.T) {
 			checkSeeds(t, dev, from, from+n)
 		})
 	}
+}
+
+// Software adapters get kernels of their own; this runs those for hardware,
+// with their barriers and tiles, on whatever adapter there is.
+func TestHardwareKernels(t *testing.T) {
+	list := devices(t)
+	if len(list) < 2 {
+		t.Skip("no WebGPU")
+	}
+	be := list[1].Backend().(*webgpu.Backend)
+	be.Hardware = true
+	n := uint64(12)
+	if s, err := strconv.ParseUint(os.Getenv("WEFT_SEEDS"), 10, 64); err == nil {
+		n = s
+	}
+	for seed := range n {
+		for _, data := range [][]byte{seedBytes(1000 + seed), largeSeed(seed)} {
+			if text, wrong := compare(list[1], data); wrong != "" {
+				data = shorten(list[1], data)
+				text, wrong = compare(list[1], data)
+				t.Errorf("seed %d: %s\n%s\nbytes: %s", seed, wrong, text, hex.EncodeToString(data))
+				if be.Hardware = false; compareOnly(list[1], data) {
+					t.Error("which the kernels for software adapters get right")
+				}
+				be.Hardware = true
+			}
+		}
+	}
+}
+
+func compareOnly(dev *device.Device, data []byte) bool {
+	_, wrong := compare(dev, data)
+	return wrong == ""
 }
 
 // largeSeed is a program with a dimension of some hundred elements: several

@@ -10,7 +10,7 @@ import (
 // The operations that random programs are made of.
 
 // kinds is the number of cases in grow.
-const kinds = 40
+const kinds = 43
 
 // grow adds one operation, or none if the choice does not fit.
 func (p *randomProgram) grow() {
@@ -159,6 +159,10 @@ func (p *randomProgram) grow() {
 		if x.float() {
 			p.add(kind, "detach", t.Detach(), x.frac, x.mag, x)
 		}
+	case 40, 41:
+		p.convolve(kind)
+	case 42:
+		p.pool2d(kind)
 	}
 }
 
@@ -507,4 +511,61 @@ func (p *randomProgram) gradient(kind int) {
 	}
 	// Its size is not known.
 	p.add(kind, "gradient", g.MulScalar(math.Sqrt(float64(x.Len()))).Tanh(), inexact, 0, y, x)
+}
+
+// image is x with four dimensions.
+func image(x value) *Tensor {
+	t := x.Tensor
+	for t.Dims() < 4 {
+		t = t.Unsqueeze(0)
+	}
+	if t.Dims() > 4 {
+		t = t.Flatten(3)
+	}
+	return t
+}
+
+func (p *randomProgram) convolve(kind int) {
+	e := p.e
+	x, y := p.float(), p.float()
+	in := image(x)
+	if in.Len() > 1500 {
+		return
+	}
+	groups := 1
+	if c := in.Dim(1); e.n(3) == 0 {
+		groups = c
+	}
+	kh, kw := min(1+e.n(3), in.Dim(2)), min(1+e.n(3), in.Dim(3))
+	shape := []int{groups * (1 + e.n(3)), in.Dim(1) / groups, kh, kw}
+	n := count(shape)
+	w := y.Reshape(-1)
+	if w.Len() >= n {
+		w = w.Slice(0, 0, n).Reshape(shape...)
+	} else {
+		w = w.IndexSelect(0, Arange(n).Mod(FromInts([]int32{int32(w.Len())}))).Reshape(shape...)
+	}
+	o := ConvOptions{Stride: [2]int{1 + e.n(2), 1 + e.n(2)}, Padding: [2]int{e.n(2), e.n(2)}, Groups: groups}
+	if e.n(3) == 0 && kh*2 <= in.Dim(2) {
+		o.Dilation[0] = 2
+	}
+	if shape[0]*in.Dim(0)*(in.Dim(2)+2)*(in.Dim(3)+2) > 20000 {
+		return
+	}
+	p.add(kind, "convolution", in.Conv2d(w, nil, o), min(inexact, x.frac+y.frac), x.mag+y.mag+log2(n/shape[0]), x, y)
+}
+
+func (p *randomProgram) pool2d(kind int) {
+	x, ok := p.pick(func(v value) bool { return v.float() && v.exact() })
+	if !ok {
+		return
+	}
+	in := image(x)
+	k := [2]int{min(1+p.e.n(3), in.Dim(2)), min(1+p.e.n(3), in.Dim(3))}
+	o := Pool2dOptions{Kernel: k, Stride: [2]int{p.e.n(3), p.e.n(3)}, Padding: [2]int{p.e.n(1 + k[0]/2), p.e.n(1 + k[1]/2)}, ExcludePadding: p.e.n(2) == 0}
+	if p.e.n(2) == 0 {
+		p.add(kind, "max pool", in.MaxPool2d(o), x.frac, x.mag, x)
+	} else {
+		p.add(kind, "avg pool", in.AvgPool2d(o), inexact, x.mag, x)
+	}
 }

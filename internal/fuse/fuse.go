@@ -187,7 +187,7 @@ func (s *scheduler) findOperands() {
 			for d, size := range base.Shape {
 				at = at.Mul(size).Add(idx[d])
 			}
-			if base.DType != ir.F32 || !separable(at) {
+			if base.DType != ir.F32 || !separable(at, len(x.Shape)-2) {
 				base = x
 			}
 			if base.Op != ir.OpLeaf {
@@ -198,14 +198,19 @@ func (s *scheduler) findOperands() {
 }
 
 // separable reports whether x is a sum of functions of one loop variable
-// each, none of them ever negative (products walk forwards).
-func separable(x kernel.Index) bool {
+// each, none of them ever negative (products walk forwards), and a multiple
+// of each of the first batch variables.
+func separable(x kernel.Index, batch int) bool {
 	for _, t := range x.Terms {
 		if t.Coef*t.Atom.Lo < 0 || t.Coef*t.Atom.Hi < 0 {
 			return false
 		}
 		dims := map[int]bool{}
-		if t.Atom.DependsOn(func(d int) bool { dims[d] = true; return false }, func(int) bool { return true }) || len(dims) > 1 {
+		uneven := t.Atom.DependsOn(func(d int) bool {
+			dims[d] = true
+			return d < batch && t.Atom.Kind != kernel.AtomDim
+		}, func(int) bool { return true })
+		if uneven || len(dims) > 1 {
 			return false
 		}
 	}

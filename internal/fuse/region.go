@@ -117,7 +117,7 @@ func (s *scheduler) startAnchor(n *ir.Node) (*builder, error) {
 		for i, v := range []int{va, vb} {
 			// Another kernel may have stored something half way up the chain of
 			// views since findOperands looked at it.
-			if u := &b.k.Vals[v]; u.Kind != kernel.Load || u.Mask >= 0 || !separable(u.Index) {
+			if u := &b.k.Vals[v]; u.Kind != kernel.Load || u.Mask >= 0 || !separable(u.Index, r-2) {
 				if err := s.mapKernel(n.In[i]); err != nil {
 					return nil, err
 				}

@@ -19,10 +19,16 @@ import (
 )
 
 // Backend is an open GPU.
-type Backend struct{ dev *gpu.Device }
+type Backend struct {
+	// Hardware compiles kernels as for real graphics hardware on software
+	// adapters too, so that tests without a GPU run what users with one run.
+	Hardware bool
+
+	dev *gpu.Device
+}
 
 // New runs plans on dev, and closes it with the backend.
-func New(dev *gpu.Device) *Backend { return &Backend{dev} }
+func New(dev *gpu.Device) *Backend { return &Backend{dev: dev} }
 
 // Device is the GPU that the backend runs on.
 func (b *Backend) Device() *gpu.Device { return b.dev }
@@ -178,7 +184,7 @@ func (e *exec) compile() error {
 	for i, k := range e.p.Kernels {
 		s, err := wgsl.Generate(k, wgsl.Options{
 			Tile: wgsl.TileLimits{WorkgroupStorage: lim.MaxWorkgroupStorage, Invocations: lim.MaxInvocations,
-				Software: e.b.dev.Info().Software},
+				Software: e.b.dev.Info().Software && !e.b.Hardware},
 			ScalarWords: len(e.p.Graph.Scalars) + 1,
 			Arena:       func(buf int) bool { return e.p.Buffers[k.Bufs[buf].ID].Kind == plan.Temp },
 		})
