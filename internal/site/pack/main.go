@@ -54,6 +54,9 @@ func main() {
 	}
 }
 
+// modelsFile lists the networks that come with the lab.
+const modelsFile = "models/models.json"
+
 // files is a site in memory, by slash-separated path.
 type files map[string][]byte
 
@@ -78,6 +81,10 @@ func pack(c config, log io.Writer) error {
 			return err
 		}
 		site[name] = b
+	}
+	// A site without built-in models says so, instead of lacking the list.
+	if site[modelsFile] == nil {
+		site[modelsFile] = []byte("[]\n")
 	}
 	if c.static {
 		if err := site.addData(c.data); err != nil {
