@@ -2,7 +2,7 @@
 // page never waits on the worker in any other way, so a busy worker can not
 // hold up a frame.
 
-import type { Events, Requests } from './types';
+import type { Events, Requests } from './protocol';
 
 export class WorkerError extends Error {
   constructor(

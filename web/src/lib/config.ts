@@ -5,7 +5,7 @@
 // that is not known is passed over.
 
 import { ACTIVATIONS, fault, MAX_LAYERS, MAX_UNITS, sameLayers } from './network';
-import type { Activation, DataSource, LayerSpec, Optimizer, Schedule, TrainConfig } from './types';
+import type { Activation, DataSource, LayerSpec, Optimizer, Schedule, TrainConfig } from './protocol';
 
 export interface Setup {
   source: DataSource;

@@ -1,9 +1,8 @@
 // Where the worker comes from: the real one, or, while the pages are being
-// worked on, a stand-in that needs neither Go nor a GPU.
-
-const real = import.meta.glob<new () => Worker>('../worker.ts', { query: '?worker', import: 'default' });
+// worked on, a stand-in that needs neither Go nor a GPU. The condition is known
+// when the site is built, so that the other one is left out of it.
 
 export function makeWorker(): Worker {
-  void real;
-  return new Worker(new URL('../mock/worker.ts', import.meta.url), { type: 'module', name: 'mock' });
+  if (import.meta.env.VITE_MOCK) return new Worker(new URL('../mock/worker.ts', import.meta.url), { type: 'module' });
+  return new Worker(new URL('../worker.ts', import.meta.url), { type: 'module' });
 }

@@ -19,22 +19,6 @@ export function fold(n: number, ratio = 2): Grid {
   return { rows: Math.ceil(n / columns), columns };
 }
 
-/** Weights as one row for each unit of the layer, whichever way they are stored. */
-export interface Units {
-  units: number;
-  inputs: number;
-  at(unit: number, input: number): number;
-}
-
-/** byUnit reads a matrix of shape [units, inputs] or, transposed, [inputs, units]; undefined for other shapes. */
-export function byUnit(shape: readonly number[], values: ArrayLike<number>, transposed: boolean): Units | undefined {
-  const [a, b] = shape;
-  if (shape.length !== 2 || a === undefined || b === undefined || a * b !== values.length) return undefined;
-  return transposed
-    ? { units: b, inputs: a, at: (unit, input) => values[input * b + unit] as number }
-    : { units: a, inputs: b, at: (unit, input) => values[unit * b + input] as number };
-}
-
 export interface Tiles extends Grid {
   side: number;
   gap: number;

@@ -1,7 +1,7 @@
 // What a network of these layers costs, without asking the worker: the editor
 // shows it while a number is being typed, long before anything is compiled.
 
-import type { Activation, LayerSpec, Optimizer } from './types';
+import type { Activation, LayerSpec, Optimizer } from './protocol';
 
 export const INPUTS = 784;
 export const CLASSES = 10;

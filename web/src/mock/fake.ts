@@ -1,7 +1,7 @@
 // The mock's made-up weights, pictures and tables.
 
 import { costs } from '../lib/network';
-import type { LayerSpec, LayerView, ModelInfo, WeightsResult } from '../lib/types';
+import type { Hist, LayerSpec, LayerView, ModelInfo, WeightsResult } from '../lib/protocol';
 
 export function modelInfo(layers: readonly LayerSpec[]): ModelInfo {
   const all = costs(layers);
@@ -10,6 +10,9 @@ export function modelInfo(layers: readonly LayerSpec[]): ModelInfo {
     layers: layers.map((layer, i) => ({ name: String(i), kind: layer.type, in: all[i]?.in ?? 0, out: all[i]?.out ?? 0, params: all[i]?.params ?? 0 })),
     params,
     bytes: params * 4,
+    spec: [...layers],
+    steps: 0,
+    classes: [...'0123456789'],
   };
 }
 
@@ -41,8 +44,8 @@ export function weightsOf(layers: readonly LayerSpec[], name: string, step: numb
   return { shape: [cost.out, cost.in], values, bias };
 }
 
-function hist(scale: number): { lo: number; hi: number; counts: number[] } {
-  return { lo: -scale, hi: scale, counts: Array.from({ length: 48 }, (_, i) => Math.round(4000 * Math.exp(-(((i - 24) / 6) ** 2)) + 20 * hash(i))) };
+function hist(scale: number): Hist {
+  return { lo: -scale, hi: scale, counts: Uint32Array.from({ length: 48 }, (_, i) => Math.round(4000 * Math.exp(-(((i - 24) / 6) ** 2)) + 20 * hash(i))) };
 }
 
 export function layerView(layers: readonly LayerSpec[], step: number): LayerView[] {

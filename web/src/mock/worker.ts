@@ -2,7 +2,7 @@
 // numbers, so that the pages can be built and looked at without Go, a GPU or
 // data. It is not part of the site.
 
-import type { LayerSpec, RunState, TrainConfig } from '../lib/types';
+import type { LayerSpec, RunState, TrainConfig } from '../lib/protocol';
 import { activationsOf, confusion, digit, kernels, layerView, modelInfo, weightsOf } from './fake';
 
 interface Message {

@@ -2,7 +2,7 @@
 // While a drawing changes faster than the worker answers, only the newest
 // picture is sent: answers are never about a line that was drawn long ago.
 
-import type { PredictResult } from '../lib/types';
+import type { PredictResult } from '../lib/protocol';
 import { SIDE } from '../lib/preprocess';
 import type { Stroke } from '../lib/strokes';
 import { lab } from './lab.svelte';

@@ -1,7 +1,7 @@
 // The last test of the model and the last check of the device: both outlive
 // the views that show them.
 
-import type { CheckResult, CheckRow, TestResult } from '../lib/types';
+import type { CheckResult, CheckRow, TestResult } from '../lib/protocol';
 import { lab } from './lab.svelte';
 import { toasts } from './toasts.svelte';
 

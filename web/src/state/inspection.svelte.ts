@@ -2,7 +2,7 @@
 // while somebody looks, and the large weights only for the layer looked at,
 // each request after the answer to the last.
 
-import type { LayerView, WeightsResult } from '../lib/types';
+import type { LayerView, WeightsResult } from '../lib/protocol';
 import { drawing } from './drawing.svelte';
 import { lab } from './lab.svelte';
 import { toasts } from './toasts.svelte';

@@ -5,7 +5,7 @@ import { Client } from '../lib/client';
 import { decode, defaultSetup, type Setup } from '../lib/config';
 import { fault } from '../lib/network';
 import { parse } from '../lib/route';
-import type { DataResult, DataSource, InitResult, ModelInfo } from '../lib/types';
+import type { DataResult, DataSource, InitResult, ModelInfo } from '../lib/protocol';
 import { toasts } from './toasts.svelte';
 
 export type Phase = 'starting' | 'ready' | 'failed';
@@ -95,6 +95,8 @@ class Lab {
 
   took(model: ModelInfo, origin: Origin, name: string): void {
     this.model = model;
+    // The editor shows the network that there is, so that it can be trained on.
+    if (origin === 'loaded') this.setup.layers = model.spec;
     this.origin = origin;
     this.modelName = name;
     this.modelVersion++;

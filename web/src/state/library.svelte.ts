@@ -3,7 +3,7 @@
 // memory when another takes its place, so that switching loses nothing.
 
 import * as storage from '../lib/storage';
-import type { Builtin } from '../lib/types';
+import type { Builtin } from '../lib/protocol';
 import { lab } from './lab.svelte';
 import { runs } from './runs.svelte';
 import { toasts } from './toasts.svelte';

@@ -2,10 +2,11 @@
 // live outside the reactive state (they change a thousand times a second); a
 // counter that moves at most once a frame tells the charts to look again.
 
+import { WorkerError } from '../lib/client';
 import type { Setup } from '../lib/config';
 import { sameLayers, shape } from '../lib/network';
 import { Series } from '../lib/series';
-import type { Events, LiveKnobs, RunState } from '../lib/types';
+import type { Events, SetRequest, RunState } from '../lib/protocol';
 import { lab } from './lab.svelte';
 import { toasts } from './toasts.svelte';
 
@@ -76,6 +77,10 @@ class Runs {
     const { client } = lab;
     client.on('compile', (event) => (this.compile = event));
     client.on('train', (event) => this.#train(event));
+    client.on('failed', ({ run, message, hint }) => {
+      toasts.error(new WorkerError(message, hint));
+      if (run === this.current?.id) this.#state({ state: 'stopped' });
+    });
     client.on('epoch', ({ run: id, ...point }) => {
       const run = this.list.find((r) => r.id === id);
       if (!run) return;
@@ -112,14 +117,14 @@ class Runs {
     this.#do(async () => {
       if (lab.fault) throw new Error(lab.fault);
       await lab.loadData();
-      const goOn = lab.origin === 'loaded' && this.#fits();
-      if (!goOn) await lab.newModel();
+      const keep = lab.origin === 'loaded' && sameLayers(lab.model?.spec ?? [], lab.setup.layers);
+      if (!keep) await lab.newModel();
       const setup = $state.snapshot(lab.setup) as Setup;
       this.phase = 'compiling';
       this.compile = { done: 0, total: 0 };
       this.#sent = knobsOf(setup.config);
       try {
-        const begun = await lab.client.request('start', { config: setup.config });
+        const begun = await lab.client.request('start', { config: setup.config, keep });
         const n = ++this.#counter;
         const run = new Run(begun.run, `#${n} ${shape(setup.layers)}, ${setup.config.optimizer} ${setup.config.lr}`, (n - 1) % RUN_COLOURS, setup, begun.steps, begun.compileMs);
         this.list = [...this.list.slice(1 - RUN_COLOURS), run];
@@ -127,7 +132,7 @@ class Runs {
         this.live = undefined;
         this.phase = 'running';
         lab.origin = 'trained';
-        if (goOn) toasts.info(`Training goes on from ${lab.modelName}.`, 'Restart begins with fresh weights.');
+        if (keep) toasts.info(`Training goes on from ${lab.modelName}.`, 'Restart begins with fresh weights.');
       } catch (reason) {
         this.phase = 'idle';
         throw reason;
@@ -135,12 +140,6 @@ class Runs {
         this.compile = undefined;
       }
     });
-
-  #fits(): boolean {
-    const units = lab.model?.layers.filter((layer) => layer.params > 0).map((layer) => layer.out);
-    const wanted = lab.setup.layers.flatMap((layer) => (layer.type === 'linear' ? [layer.units] : []));
-    return JSON.stringify(units) === JSON.stringify(wanted);
-  }
 
   pause = (): Promise<void> => this.#do(async () => this.#state(await lab.client.request('pause', {})));
   resume = (): Promise<void> => this.#do(async () => this.#state(await lab.client.request('resume', {})));
@@ -169,7 +168,7 @@ class Runs {
     if (now === this.#sent) return;
     this.#sent = now;
     const { lr, minLr, weightDecay, momentum } = config;
-    const knobs: LiveKnobs = { lr, minLr, weightDecay, momentum };
+    const knobs: SetRequest = { lr, minLr, weightDecay, momentum };
     lab.client.request('set', knobs).catch((reason: unknown) => toasts.error(reason));
   }
 
