@@ -1,7 +1,9 @@
 // Runs the worker's WebAssembly in Node.js as web/src/worker.ts does in a
 // browser, and trains a little through its messages. Prints one JSON line.
-//   node drive.mjs weft.wasm wasm_exec.js SITE [MINUTES-OF-STEPS]
+//   node drive.mjs weft.wasm wasm_exec.js SITE [IMAGES [EPOCHS]]
+// With PLAYER, the folder of the player, it has Dawn's WebGPU.
 import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 const [, , wasm, runtime, site, images = "2000", epochs = "1"] = process.argv;
@@ -29,6 +31,10 @@ const ready = new Promise((resolve) => { globalThis.weftReady = resolve; });
 const go = new globalThis.Go();
 const begin = performance.now();
 const { instance } = await WebAssembly.instantiate(await readFile(wasm), go.importObject);
+if (process.env.PLAYER) {
+  const player = (name) => import(pathToFileURL(path.join(process.env.PLAYER, name)).href);
+  (await player("bridge.js")).install(instance, await (await player("test/go.mjs")).dawn());
+}
 go.run(instance);
 await ready;
 const startMs = performance.now() - begin;
