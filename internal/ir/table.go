@@ -242,7 +242,11 @@ func init() {
 				if b == 0 {
 					return 0
 				}
-				return ((a % b) + b) % b
+				r := a % b
+				if r != 0 && r^b < 0 {
+					r += b
+				}
+				return r
 			},
 			WGSL: "($0 - $1 * floor($0 / $1))", WGSLInt: "weft_modi($0, $1)", Helper: "weft_modi",
 			Grad: func(n, g *Node) []*Node {

@@ -49,12 +49,14 @@ fn weft_divi(a: i32, b: i32) -> i32 {
   return a / b;
 }
 
-// Remainder with the divisor's sign; 0 for a divisor of 0.
+// Remainder with the divisor's sign; 0 for a divisor of 0. Not by %, which
+// drivers get wrong for negative numbers: Vulkan leaves OpSRem undefined there.
 fn weft_modi(a: i32, b: i32) -> i32 {
   if (b == 0) {
     return 0;
   }
-  return ((a % b) + b) % b;
+  let r = a - a / b * b;
+  return select(r, r + b, (r ^ b) < 0 && r != 0);
 }
 
 // Uniform in [0, 1): 24 bits of Philox2x32-10 (Salmon et al., SC 2011) of the
