@@ -153,10 +153,10 @@ func init() {
 			F32: func(a, _, _ float32) float32 { return 1 / a }, WGSL: "(1.0 / $0)",
 			Grad: func(n, g *Node) []*Node { return []*Node{Neg(Mul(g, Mul(n, n)))} }},
 		OpSin: {Name: "sin", Arity: 1, ONNX: "Sin", Doc: "sine of x", Domain: sym, Cost: 8,
-			F32: f1(math.Sin), WGSL: "sin($0)",
+			F32: f1(math.Sin), WGSL: "weft_sin($0)", Helper: "weft_sin",
 			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpCos, n.In[0]))} }},
 		OpCos: {Name: "cos", Arity: 1, ONNX: "Cos", Doc: "cosine of x", Domain: sym, Cost: 8,
-			F32: f1(math.Cos), WGSL: "cos($0)",
+			F32: f1(math.Cos), WGSL: "weft_cos($0)", Helper: "weft_cos",
 			Grad: func(n, g *Node) []*Node { return []*Node{Neg(Mul(g, Unary(OpSin, n.In[0])))} }},
 		OpTanh: {Name: "tanh", Arity: 1, ONNX: "Tanh", Doc: "hyperbolic tangent of x", Domain: sym, Cost: 8,
 			F32: f1(math.Tanh), WGSL: "tanh(clamp($0, -15.0, 15.0))", // some drivers overflow beyond 44
