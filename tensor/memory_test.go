@@ -103,6 +103,9 @@ func TestSubmitAllocatesNothing(t *testing.T) {
 			for range 6 {
 				step()
 			}
+			if runtime.GOOS == "js" && dev.Kind() == "webgpu" {
+				return // the call by which JavaScript ends a wait allocates
+			}
 			if n := testing.AllocsPerRun(50, step); n != 0 {
 				t.Errorf("%v allocations a submit", n)
 			}
