@@ -3,6 +3,7 @@ package tensor_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/weft-ml/weft/device"
@@ -160,4 +161,27 @@ func TestLargeDispatch(t *testing.T) {
 		}
 		p.Close()
 	}
+}
+
+// A tensor of more elements than 32 bits can count may not be computed, but
+// it may be reduced on the way.
+func TestTooManyElements(t *testing.T) {
+	for name, f := range map[string]Function{
+		"outer sum": func(_ *Trace, in []*Tensor) []*Tensor { return []*Tensor{in[0].Unsqueeze(1).Add(in[0])} },
+		"product": func(_ *Trace, in []*Tensor) []*Tensor {
+			return []*Tensor{in[0].Unsqueeze(1).MatMul(in[0].Unsqueeze(0))}
+		},
+	} {
+		_, err := Compile(device.Reference(), f, Zeros(50000))
+		if err == nil || !strings.Contains(err.Error(), "2^31-1") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	p, err := Compile(device.CPU(), func(_ *Trace, in []*Tensor) []*Tensor {
+		return []*Tensor{in[0].Unsqueeze(1).Mul(in[0]).Sum(1)}
+	}, Zeros(50000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
 }

@@ -14,6 +14,7 @@ package fuse
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/weft-ml/weft/internal/ir"
@@ -257,6 +258,9 @@ func (s *scheduler) mapKernel(n *ir.Node) error {
 			return nil
 		}
 	}
+	if err := countable(n.Shape); err != nil {
+		return err
+	}
 	b := s.newBuilder(kernel.Map, n.Shape, len(n.Shape))
 	err := s.mapInto(b, n)
 	for err != nil && s.relieve(n, err) {
@@ -267,6 +271,19 @@ func (s *scheduler) mapKernel(n *ir.Node) error {
 		return fmt.Errorf("weft: %s of shape %v cannot be computed by kernels with %d buffers: %w", n.Op.Name(), n.Shape, s.opt.MaxBuffers, err)
 	}
 	s.kernels = append(s.kernels, b)
+	return nil
+}
+
+// countable fails for loops that 32-bit indices cannot count. Larger values
+// may exist between operations, as long as no kernel walks through one.
+func countable(dims []int) error {
+	n := 1
+	for _, d := range dims {
+		if d > math.MaxInt32/n {
+			return fmt.Errorf("weft: a step computes a tensor of shape %v, which has more than 2^31-1 elements; use a smaller batch", dims)
+		}
+		n *= d
+	}
 	return nil
 }
 

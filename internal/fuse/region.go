@@ -94,6 +94,9 @@ func (s *scheduler) fits(b *builder, stored []member) bool {
 func (s *scheduler) startAnchor(n *ir.Node) (*builder, error) {
 	if n.Op == ir.OpMatMul {
 		r := len(n.Shape)
+		if err := countable(n.Shape); err != nil {
+			return nil, err
+		}
 		b := s.newBuilder(kernel.MatMul, n.Shape, r)
 		for i := range r {
 			b.order = append(b.order, i)
@@ -141,6 +144,11 @@ func (s *scheduler) startAnchor(n *ir.Node) (*builder, error) {
 			reduced = append(reduced, size)
 		} else {
 			dims = append(dims, size)
+		}
+	}
+	for _, loops := range [][]int{dims, reduced} {
+		if err := countable(loops); err != nil {
+			return nil, err
 		}
 	}
 	b := s.newBuilder(kernel.Reduce, append(slices.Clone(dims), reduced...), len(dims))
