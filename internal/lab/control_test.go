@@ -299,7 +299,12 @@ func TestMemoryStaysFlat(t *testing.T) {
 		return r.GoHeap, r.GPUBytes
 	}
 	heap, gpu := measure()
-	ask[TrainState](b, "step", &StepRequest{N: steps})
+	ask[TrainState](b, "step", &StepRequest{N: steps / 2})
+	// Half of them while running, with views and events.
+	for p := ask[TrainState](b, "resume", &Empty{}); p.Step < 500+steps; p = ask[TrainState](b, "set", &SetRequest{}) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	ask[TrainState](b, "pause", &Empty{})
 	heap2, gpu2 := measure()
 	t.Logf("heap %d before, %d after %d steps; device memory %d, %d", heap, heap2, steps, gpu, gpu2)
 	if heap2 > heap+1<<20 || gpu2 != gpu {

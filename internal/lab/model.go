@@ -243,9 +243,14 @@ func readModel(name string, b []byte) (*model, error) {
 	mod, info, err := train.ReadModel(name, bytes.NewReader(b), int64(len(b)))
 	switch {
 	case errors.Is(err, safetensors.ErrFormat), errors.Is(err, safetensors.ErrTruncated):
-		return nil, hinted(advice, fmt.Errorf("%s is not a model: %w", name, err))
+		// The package's advice is for those who write such files.
+		detail := err.Error()
+		if e := (*safetensors.Error)(nil); errors.As(err, &e) {
+			detail = e.Detail
+		}
+		return nil, hinted(advice, fmt.Errorf("%s is not a model file, or a damaged one: %s", name, detail))
 	case err != nil:
-		return nil, hinted(advice, fmt.Errorf("%s cannot be used: %w", name, err))
+		return nil, hinted(advice, fmt.Errorf("this model cannot be used: %w", err))
 	}
 	p := info.Preprocessing
 	if p.Channels != 1 || p.Height != side || p.Width != side {
