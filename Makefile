@@ -51,13 +51,13 @@ fuzz:
 ADDR ?= 127.0.0.1:8080
 # The worker's program, and Go's own loader, which must be of the same version.
 WORKER = -add weft.wasm=bin/weft.wasm -add wasm_exec.js=$(shell go env GOROOT)/lib/wasm/wasm_exec.js
-PAGES = $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' -not -path 'web/e2e/*')
+PAGES = $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' -not -path 'web/e2e/*' -not -path 'web/test/*' -not -path 'web/screens/*')
 
 lab: lab-files build
 	bin/weft serve --addr $(ADDR) $(OPEN)
 
 lab-files: pages bin/weft.wasm
-	@go run ./internal/site/pack -out internal/site/dist $(WORKER) -add wasm_exec.js="$$(go env GOROOT)/lib/wasm/wasm_exec.js"
+	@go run ./internal/site/pack -out internal/site/dist $(WORKER)
 
 pages: web/dist/index.html
 web/dist/index.html: web/node_modules/.package-lock.json $(PAGES)
@@ -76,12 +76,12 @@ FORCE:
 # fashion-mnist/, which become part of it. See docs/deploy.md.
 SITE ?= site
 site: pages bin/weft.wasm
-	go run ./internal/site/pack -static -out $(SITE) $(WORKER) -add wasm_exec.js="$$(go env GOROOT)/lib/wasm/wasm_exec.js" $(if $(DATA),-data $(DATA))
+	go run ./internal/site/pack -static -out $(SITE) $(WORKER) $(if $(DATA),-data $(DATA))
 
 # The lab in a real browser, with and without WebGPU; also the site.
 e2e: lab-files build
 	@scripts/node browser
-	go run ./internal/site/pack -static -out bin/e2e/lab $(WORKER) -add wasm_exec.js="$$(go env GOROOT)/lib/wasm/wasm_exec.js"
+	go run ./internal/site/pack -static -out bin/e2e/lab $(WORKER) -max-wasm 1500000 -max-code 150000
 	cd web && node --test --test-concurrency=1 --test-reporter=spec 'e2e/*.test.js'
 
 clean:

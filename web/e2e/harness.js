@@ -24,7 +24,7 @@ export const PATIENCE = 90_000;
 // The shared folder beside the checkout is where this project's own machines
 // keep data; anywhere else WEFT_DATA or the user's cache has it, or nothing.
 const shared = resolve(root, '../shared/data');
-const dataFolder = process.env.WEFT_DATA || (existsSync(join(shared, 'mnist')) ? shared : '');
+export const dataFolder = process.env.WEFT_DATA || (existsSync(join(shared, 'mnist')) ? shared : '');
 export const haveMNIST = dataFolder !== '' && existsSync(join(dataFolder, 'mnist', 'train-images-idx3-ubyte.gz'));
 
 /** serve starts weft serve on a free port; stop() ends it and waits. */
