@@ -187,7 +187,8 @@ func (x Index) Mul(k int) Index {
 	return Index{x.Const * k, terms}
 }
 
-// split separates x into c*q + r, where r holds what c does not divide.
+// split separates x into c*q + r, where r holds what c does not divide and is
+// never negative.
 func (x Index) split(c int) (q, r Index) {
 	for _, t := range x.Terms {
 		if t.Coef%c == 0 {
@@ -196,7 +197,10 @@ func (x Index) split(c int) (q, r Index) {
 			r.Terms = append(r.Terms, t)
 		}
 	}
-	q.Const = floorDiv(x.Const, c)
+	// The remainder begins at 0 or above, where truncating division, all that
+	// shaders have, is the same as rounding down.
+	lo, _ := Index{x.Const, r.Terms}.Range()
+	q.Const = floorDiv(lo, c)
 	r.Const = x.Const - q.Const*c
 	return q, r
 }
@@ -333,8 +337,8 @@ func (x Index) Coefs(n int) (coefs []int, ok bool) {
 }
 
 // Format writes x as C-like text; dim and val name its variables. Division
-// and remainder truncate in the target language: operands that may be
-// negative occur only under a mask that is false there.
+// and remainder truncate in the target language, but their operands are never
+// negative.
 func (x Index) Format(dim, val func(int) string) string {
 	var b strings.Builder
 	for i, t := range x.Terms {

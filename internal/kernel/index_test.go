@@ -46,7 +46,8 @@ func random(r *rand.Rand, depth int) (Index, formula) {
 	return x.Mod(c), formula{fmt.Sprintf("%s%%%d", fx.text, c), func(v []int) int { x := fx.eval(v); return x - c*floorDiv(x, c) }}
 }
 
-// value evaluates an Index.
+// value evaluates an Index as shaders do: division truncates. Where that made
+// a difference, TestIndexArithmetic would find it.
 func (x Index) value(v []int) int {
 	sum := x.Const
 	for _, t := range x.Terms {
@@ -57,10 +58,9 @@ func (x Index) value(v []int) int {
 		case AtomVal:
 			y = v[len(extents)]
 		case AtomDiv:
-			y = floorDiv(a.X.value(v), a.C)
+			y = a.X.value(v) / a.C
 		default:
-			y = a.X.value(v)
-			y -= a.C * floorDiv(y, a.C)
+			y = a.X.value(v) % a.C
 		}
 		sum += t.Coef * y
 	}
@@ -167,6 +167,8 @@ func TestIndexSimplifies(t *testing.T) {
 		"(i1) % 3":             row.Mod(6).Mod(3),
 		"0":                    i.Mul(2).Add(i.Mul(-2)),
 		"(i1) / 4 + i0 * 2":    i.Mul(8).Add(j).Div(2).Div(2),
+		"(i1 * -1 + 6) / 3":    Int(6).Add(j.Mul(-1)).Div(3),
+		"(i1 * -1 + 6) % 3":    j.Mul(-1).Mod(3),
 	} {
 		if got := x.String(); got != want {
 			t.Errorf("%s, want %s", got, want)
