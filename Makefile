@@ -82,7 +82,7 @@ site: pages bin/weft.wasm
 e2e: lab-files build
 	@scripts/node browser
 	go run ./internal/site/pack -static -out bin/e2e/lab $(WORKER) -max-wasm 1500000 -max-code 150000
-	cd web && node --test --test-concurrency=1 --test-reporter=spec 'e2e/*.test.js'
+	cd web && node --test --test-concurrency=1 --test-reporter=spec e2e/*.test.js
 
 clean:
 	rm -rf bin web/dist
