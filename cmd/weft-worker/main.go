@@ -14,12 +14,16 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"syscall/js"
 
 	"github.com/weft-ml/weft/internal/lab"
 )
 
 func main() {
+	// Most of the heap is a few large arrays without pointers, which cost the
+	// collector nothing; memory that WebAssembly once had is never returned.
+	debug.SetGCPercent(30)
 	global := js.Global()
 	post := func(message js.Value, transfer []any) { global.Call("postMessage", message, transfer) }
 	session := lab.New(lab.Options{

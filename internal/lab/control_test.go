@@ -291,8 +291,8 @@ func TestMemoryStaysFlat(t *testing.T) {
 	c := long()
 	c.Epochs, c.Batch, c.ValFraction = 1_000_000, 8, 0
 	ask[StartResult](b, "start", &StartRequest{Config: c})
-	ask[Empty](b, "inspect", &InspectRequest{On: true, Hz: 10})
 	ask[TrainState](b, "step", &StepRequest{N: 500})
+	ask[Empty](b, "inspect", &InspectRequest{On: true, Hz: 10}) // which compiles what it needs
 	measure := func() (heap, gpu int) {
 		runtime.GC()
 		r := ask[StatsResult](b, "stats", &Empty{})
