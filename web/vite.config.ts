@@ -1,4 +1,5 @@
 /// <reference types="vitest/config" />
+import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
 
@@ -7,6 +8,10 @@ import { defineConfig } from 'vite';
 // Content-Security-Policy allows the site's own files only.
 export default defineConfig({
   base: './',
+  resolve: {
+    // With VITE_MOCK the pages talk to a stand-in that needs neither Go nor a GPU.
+    alias: { '#connect': fileURLToPath(new URL(process.env.VITE_MOCK ? './src/mock/connect.ts' : './src/lib/connect.ts', import.meta.url)) },
+  },
   plugins: [svelte()],
   worker: { format: 'es' },
   build: {
