@@ -185,3 +185,19 @@ func TestTooManyElements(t *testing.T) {
 	}
 	p.Close()
 }
+
+// Views whose addresses run backwards, and parts that are padding alone.
+func TestViewsOfViews(t *testing.T) {
+	x := New(ramp(18), 9, 2)
+	agree(t, 1e-6, func(_ *Trace, in []*Tensor) []*Tensor {
+		x := in[0]
+		joined := Concat(0, x, x.MulScalar(2))
+		return []*Tensor{
+			x.Slice(1, 0, 1).Reshape(3, 3).Flip(0).Reshape(9).Flip(0).MulScalar(3),
+			x.Reshape(3, 6).Flip(1).Reshape(2, 9).Flip(0, 1).Reshape(6, 3).AddScalar(1),
+			joined.Slice(0, 2, 3), joined.Slice(0, 12, 13).Reshape(2), joined.Slice(0, 8, 10),
+			x.Pad(5, [2]int{2, 3}, [2]int{1, 0}).Slice(0, 0, 1).MulScalar(2), x.Pad(5, [2]int{2, 3}, [2]int{1, 0}).Slice(0, 12, 14).Tanh(),
+			x.Pad(1, [2]int{3, 0}, [2]int{}).Flip(0).Reshape(8, 3).Slice(0, 7, 8).Exp(),
+		}
+	}, x)
+}

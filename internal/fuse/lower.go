@@ -307,8 +307,12 @@ func (b *builder) lowerPad(n *ir.Node, idx []kernel.Index, mask int) (int, error
 	cond := -1
 	for d := range src {
 		src[d] = idx[d].Add(kernel.Int(-n.Start[d]))
-		if lo, hi := src[d].Range(); lo >= 0 && hi < x.Shape[d] {
+		lo, hi := src[d].Range()
+		if lo >= 0 && hi < x.Shape[d] {
 			continue
+		}
+		if hi < 0 || lo >= x.Shape[d] { // nothing but padding is looked at
+			return b.constant(n.DType, n.Value), nil
 		}
 		in := b.add(kernel.Val{Kind: kernel.InRange, DType: ir.Bool, N: x.Shape[d], Index: src[d], Mask: -1})
 		cond = b.and(cond, in)
