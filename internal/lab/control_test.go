@@ -30,6 +30,10 @@ func TestPauseStepResumeStop(t *testing.T) {
 			b := newBench(t, Options{})
 			b.ready(dev, 1000)
 			r := ask[StartResult](b, "start", &StartRequest{Config: long()})
+			c := of[CompileEvent](b, "compile")
+			if last := c[len(c)-1]; c[0].Done != 0 || last.Done != r.Kernels || last.Total != r.Kernels || dev == "webgpu" && len(c) < 4 {
+				t.Errorf("progress of compiling: %d events, last %+v", len(c), last)
+			}
 			b.until("training", func() bool { return len(of[TrainEvent](b, "train")) > 1 })
 			p := ask[TrainState](b, "pause", &Empty{})
 			if p.State != Paused || b.state() != Paused {

@@ -115,7 +115,8 @@ type StartResult struct {
 	Steps     int     `json:"steps"`
 }
 
-// CompileEvent is the progress of compiling.
+// CompileEvent is the progress of compiling, in kernels; before their number is
+// known it is 0 of 1.
 type CompileEvent struct {
 	Done  int `json:"done"`
 	Total int `json:"total"`

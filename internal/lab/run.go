@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weft-ml/weft/data"
+	"github.com/weft-ml/weft/internal/webgpu"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
@@ -107,6 +108,10 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 		}
 		s.endRun()
 		begin := time.Now()
+		if b, ok := s.dev.Backend().(*webgpu.Backend); ok {
+			b.Progress = func(done, total int) { s.opts.Emit("compile", &CompileEvent{done, total}) }
+			defer func() { b.Progress = nil }()
+		}
 		s.opts.Emit("compile", &CompileEvent{0, 1})
 		s.runs++
 		t := &run{id: s.runs, config: q.Config, opts: o, data: s.train, state: Running}
@@ -128,8 +133,9 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 			return err
 		}
 		t.restartClock()
-		s.opts.Emit("compile", &CompileEvent{1, 1})
-		*r = StartResult{Run: t.id, CompileMs: since(begin), Kernels: t.steps.Program().KernelCount(), Steps: t.steps.Total()}
+		kernels := t.steps.Program().KernelCount()
+		s.opts.Emit("compile", &CompileEvent{kernels, kernels})
+		*r = StartResult{Run: t.id, CompileMs: since(begin), Kernels: kernels, Steps: t.steps.Total()}
 		return nil
 	})
 }

@@ -23,6 +23,9 @@ type Backend struct {
 	// Hardware compiles kernels as for real graphics hardware on software
 	// adapters too, so that tests without a GPU run what users with one run.
 	Hardware bool
+	// Progress, when not nil, is told how many of a plan's kernels are compiled
+	// while Compile runs.
+	Progress func(done, total int)
 
 	dev *gpu.Device
 }
@@ -206,7 +209,7 @@ func (e *exec) compile() error {
 		}
 		descs[i] = d
 	}
-	pipelines, err := e.b.dev.Compile(descs, nil)
+	pipelines, err := e.b.dev.Compile(descs, e.b.Progress)
 	if err != nil {
 		return err
 	}
