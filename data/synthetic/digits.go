@@ -26,8 +26,13 @@ const block = 64
 // the same bytes on every platform, and fewer images are the first of more.
 // Different seeds give different images: use one for training and another for
 // validation.
-func Digits(n int, seed uint64) *data.Dataset {
-	n = max(n, 0)
+func Digits(n int, seed uint64) *data.Dataset { return Range(0, n, seed) }
+
+// Range draws images from to end-1 of those that Digits draws, for programs
+// that show progress. Its first image is of the digit from%10; Mean and Std are
+// those of its own images.
+func Range(from, end int, seed uint64) *data.Dataset {
+	n := max(end-from, 0)
 	d := &data.Dataset{
 		Name:   "synthetic-digits",
 		Images: make([]uint8, n*side*side),
@@ -48,8 +53,8 @@ func Digits(n int, seed uint64) *data.Dataset {
 					return
 				}
 				for i := end - block; i < min(end, n); i++ {
-					d.Labels[i] = uint8(i % 10)
-					h.write(i%10, seed, uint64(i), d.Image(i))
+					d.Labels[i] = uint8((from + i) % 10)
+					h.write((from+i)%10, seed, uint64(from+i), d.Image(i))
 				}
 			}
 		})

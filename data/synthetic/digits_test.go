@@ -151,3 +151,14 @@ func BenchmarkDigits(b *testing.B) {
 		Digits(1000, 1)
 	}
 }
+
+// Parts of a set are the set.
+func TestRange(t *testing.T) {
+	all, part := Digits(205, 7), Range(101, 205, 7)
+	if part.N != 104 || !bytes.Equal(part.Images, all.Images[101*side*side:]) || !bytes.Equal(part.Labels, all.Labels[101:]) {
+		t.Error("images 101 to 204 are not those of the whole set")
+	}
+	if Range(5, 3, 7).N != 0 {
+		t.Error("a range that ends before it begins has images")
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weft-ml/weft/data/synthetic"
 	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/train"
 )
@@ -487,6 +488,18 @@ func TestShortRequestsDuringLongOnes(t *testing.T) {
 	defer cancel()
 	if _, err := b.Handle(ctx, "stats", &Empty{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// Drawing in parts makes the same digits, and tells how far it is.
+func TestSyntheticProgress(t *testing.T) {
+	b := newBench(t, Options{})
+	b.ready("cpu", 1234)
+	if all := synthetic.Digits(1234, 1); !bytes.Equal(all.Images, b.train.Images) || !slices.Equal(all.Mean, b.train.Mean) || !slices.Equal(all.Std, b.test.Std) {
+		t.Error("not the synthetic digits that weft train has")
+	}
+	if e := of[DataEvent](b, "data"); len(e) < 4 || e[0].Loaded != 0 || e[len(e)-1].Loaded != 1234+333 || e[1].Total != 1234+333 {
+		t.Errorf("progress %+v", e)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 const (
 	syntheticTrain = 20000
 	syntheticTest  = 2000
+	drawChunk      = 500 // images between two events
 )
 
 // source is a data set that the site may hold as IDX files.
@@ -88,12 +89,20 @@ func (s *Session) draw(q *DataRequest) (sets [2]*data.Dataset) {
 	if q.Test > 0 {
 		n[1] = min(q.Test, 10000)
 	}
-	total := n[0] + n[1]
-	s.opts.Emit("data", &DataEvent{0, total})
-	sets[1] = synthetic.Digits(n[1], 2)
-	s.opts.Emit("data", &DataEvent{n[1], total})
-	s.opts.Yield()
-	sets[0] = synthetic.Digits(n[0], 1)
+	total, done := n[0]+n[1], 0
+	for part := range sets {
+		d := synthetic.Range(0, 0, 0)
+		for d.N < n[part] {
+			s.opts.Emit("data", &DataEvent{done, total})
+			s.opts.Yield()
+			more := synthetic.Range(d.N, min(d.N+drawChunk, n[part]), uint64(part)+1)
+			d.N += more.N
+			d.Images, d.Labels = append(d.Images, more.Images...), append(d.Labels, more.Labels...)
+			done += more.N
+		}
+		sets[part] = d
+	}
+	sets[0].Mean, sets[0].Std = sets[0].Measure()
 	sets[1].Mean, sets[1].Std = sets[0].Mean, sets[0].Std
 	s.opts.Emit("data", &DataEvent{total, total})
 	return sets

@@ -50,7 +50,9 @@ const trains = () => events.filter((e) => e.event === "train");
 
 const out = { startMs };
 out.init = await ask("init", { base: site, device: "auto" });
+const drawing = performance.now();
 out.data = await ask("data", { source: "synthetic", train: Number(images), test: 200 });
+out.dataMs = performance.now() - drawing;
 out.model = await ask("model", { layers: [{ type: "linear", units: 32 }, { type: "relu" }, { type: "linear", units: 10 }], seed: 1 });
 const config = { optimizer: "sgd", lr: 0.1, minLr: 0.001, schedule: "cosine", batch: 32, epochs: Number(epochs), seed: 1,
   weightDecay: 0, momentum: 0, labelSmoothing: 0, valFraction: 0.1, augment: false };
