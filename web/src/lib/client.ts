@@ -33,6 +33,7 @@ export class Client {
   readonly #waiting = new Map<number, Waiting>();
   readonly #listeners = new Map<string, Set<Listener<never>>>();
   #dead: WorkerError | undefined;
+  #alive = false;
 
   constructor(
     private readonly port: Port,
@@ -64,6 +65,7 @@ export class Client {
 
   #receive(message: unknown): void {
     if (typeof message !== 'object' || message === null) return;
+    this.#alive = true;
     if ('event' in message) {
       for (const listener of this.#listeners.get(String(message.event)) ?? []) listener(message as never);
       return;
@@ -77,10 +79,12 @@ export class Client {
   }
 
   #fail(event: Event): void {
-    const message = event instanceof ErrorEvent && event.message ? event.message : 'The training worker stopped.';
-    this.#dead = new WorkerError(message, 'Reload the page to start it again.');
-    for (const waiting of this.#waiting.values()) waiting.reject(this.#dead);
+    const message = 'message' in event && typeof event.message === 'string' && event.message ? event.message : 'The training worker stopped.';
+    const error = new WorkerError(message, 'Reload the page to start it again.');
+    // A worker that has spoken may survive an error; one that never has will not.
+    if (!this.#alive) this.#dead = error;
+    for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
-    this.failed(this.#dead);
+    this.failed(error);
   }
 }

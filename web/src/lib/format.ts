@@ -48,6 +48,15 @@ export function duration(seconds: number): string {
   return `${Math.floor(minutes / 60)}\u202fh ${minutes % 60}\u202fmin`;
 }
 
+/** clock writes a time where there is little room: 1:52. */
+export function clock(seconds: number): string {
+  if (!Number.isFinite(seconds) || seconds < 0) return MISSING;
+  const whole = Math.ceil(seconds);
+  const two = (n: number) => String(n).padStart(2, '0');
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
 export function milliseconds(ms: number): string {
   if (!Number.isFinite(ms)) return MISSING;
   return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)}\u202fms`;

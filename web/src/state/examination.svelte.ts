@@ -3,13 +3,17 @@
 
 import type { CheckResult, CheckRow, TestResult } from '../lib/protocol';
 import { lab } from './lab.svelte';
+import { runs } from './runs.svelte';
 import { toasts } from './toasts.svelte';
 
 class Test {
   result = $state.raw<TestResult>();
   progress = $state.raw<{ done: number; total: number }>();
-  /** The version of the model that was tested. */
-  version = $state(-1);
+  /** The model has changed since. */
+  stale = $derived.by(() => this.#version !== lab.modelVersion || this.#step !== (runs.live?.step ?? 0));
+
+  #version = $state(-1);
+  #step = $state(0);
 
   run = async (): Promise<void> => {
     if (this.progress) return;
@@ -19,7 +23,7 @@ class Test {
       await lab.loadData();
       off = lab.client.on('test', (event) => (this.progress = event));
       this.result = await lab.client.request('test', {});
-      this.version = lab.modelVersion;
+      [this.#version, this.#step] = [lab.modelVersion, runs.live?.step ?? 0];
     } catch (reason) {
       toasts.error(reason);
     } finally {

@@ -23,6 +23,8 @@ class Lab {
   origin = $state<Origin>('none');
   /** The name of a loaded model, '' for one's own. */
   modelName = $state('');
+  /** Which model is in place: 'own', 'builtin:FILE' or 'saved:NAME'. */
+  choice = $state('own');
   /** Counts changes of the weights by loading, so that views ask again. */
   modelVersion = $state(0);
   setup = $state<Setup>(defaultSetup());
@@ -50,8 +52,10 @@ class Lab {
 
   async #start(makeWorker: () => Worker): Promise<void> {
     const client = new Client(makeWorker(), (error) => {
-      this.phase = 'failed';
-      this.failure = `${error.message} ${error.hint}`;
+      if (this.phase === 'starting') {
+        this.phase = 'failed';
+        this.failure = error.message;
+      }
       toasts.error(error);
     });
     this.#client = client;

@@ -12,8 +12,6 @@ class Library {
   builtins = $state.raw<Builtin[]>([]);
   saved = $state.raw<storage.SavedInfo[]>([]);
   busy = $state(false);
-  /** What is shown as chosen: 'own', 'builtin:FILE' or 'saved:NAME'. */
-  choice = $state('own');
   #own: Uint8Array | undefined;
 
   async refresh(): Promise<void> {
@@ -29,7 +27,7 @@ class Library {
   /** choose puts a model in place at once; a run in progress is stopped, its weights kept. */
   choose = (choice: string): Promise<void> =>
     this.#do(async () => {
-      if (choice === this.choice) return;
+      if (choice === lab.choice) return;
       await this.#keepOwn();
       const [kind, name = ''] = choice.split(/:(.*)/s);
       if (kind === 'builtin') {
@@ -44,12 +42,12 @@ class Library {
       } else {
         await lab.newModel();
       }
-      this.choice = choice;
+      lab.choice = choice;
     });
 
   async #keepOwn(): Promise<void> {
     if (runs.active) await runs.stop();
-    if (this.choice === 'own' && lab.origin !== 'none') this.#own = (await lab.client.request('save', {})).bytes;
+    if (lab.choice === 'own' && lab.origin !== 'none') this.#own = (await lab.client.request('save', {})).bytes;
   }
 
   save = (name: string): Promise<void> =>
@@ -72,14 +70,14 @@ class Library {
       await this.#keepOwn();
       const bytes = new Uint8Array(await file.arrayBuffer());
       lab.took(await lab.client.request('load', { bytes, name: file.name }), 'loaded', file.name);
-      this.choice = 'own';
+      lab.choice = 'own';
       toasts.info(`${file.name} is loaded.`, 'Draw a digit, or train it further.');
     });
 
   remove = (name: string): Promise<void> =>
     this.#do(async () => {
       await storage.remove(name);
-      if (this.choice === `saved:${name}`) this.choice = 'own';
+      if (lab.choice === `saved:${name}`) lab.choice = 'own';
       await this.refresh();
     });
 

@@ -132,6 +132,7 @@ class Runs {
         this.live = undefined;
         this.phase = 'running';
         lab.origin = 'trained';
+        lab.choice = 'own';
         if (keep) toasts.info(`Training goes on from ${lab.modelName}.`, 'Restart begins with fresh weights.');
       } catch (reason) {
         this.phase = 'idle';

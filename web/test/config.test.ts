@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { clamped, decode, decodeLayers, DEFAULTS, defaultSetup, encode, encodeLayers, type Setup } from '../src/lib/config';
+import { costs, fault, parameterCount, PRESETS, shape, trainingBytes } from '../src/lib/network';
+import { href, parse } from '../src/lib/route';
+
+describe('the address', () => {
+  it('is empty for the defaults', () => {
+    expect(encode(defaultSetup())).toBe('');
+    expect(decode('')).toEqual(defaultSetup());
+  });
+
+  it('brings every setting back', () => {
+    const setup: Setup = {
+      source: 'fashion',
+      layers: [{ type: 'linear', units: 300 }, { type: 'gelu' }, { type: 'dropout', p: 0.25 }, { type: 'linear', units: 10 }],
+      config: { optimizer: 'muon', lr: 0.0123, minLr: 1e-6, schedule: 'onecycle', batch: 256, epochs: 3, seed: 77, weightDecay: 5e-4, momentum: 0.95, labelSmoothing: 0.1, valFraction: 0.2, augment: true },
+    };
+    expect(decode(encode(setup))).toEqual(setup);
+    expect(decode(parse(href('draw', encode(setup))).query)).toEqual(setup);
+  });
+
+  it('brings every preset back', () => {
+    for (const preset of PRESETS) {
+      expect(fault(preset.layers)).toBe('');
+      expect(decodeLayers(encodeLayers(preset.layers))).toEqual(preset.layers);
+    }
+  });
+
+  it.each(['net=128-relu', 'net=relu', 'net=128-banana-10', 'net=-', 'net=0-10', 'opt=sgdx', 'data=http://x', 'lr=abc', 'b=', 'e=NaN', 'wd=Infinity', '%%%', 'net=drop0.5'])('keeps the default for %s', (query) => {
+    expect(decode(query)).toEqual(defaultSetup());
+  });
+
+  it('moves numbers into their range', () => {
+    const { config } = decode('lr=1000&b=0&e=2.6&m=5&v=0.9');
+    expect(config).toMatchObject({ lr: 10, batch: 1, epochs: 3, momentum: 0.999, valFraction: 0.5 });
+    expect(clamped('lr', NaN)).toBe(DEFAULTS.lr);
+  });
+
+  it('limits sizes that would exhaust a device', () => {
+    expect(decodeLayers('999999-relu-10')?.[0]).toEqual({ type: 'linear', units: 4096 });
+    expect(decodeLayers(`${'8-'.repeat(40)}10`)).toBeUndefined();
+  });
+});
+
+describe('routes', () => {
+  it('falls back to the first view', () => {
+    expect(parse('')).toEqual({ view: 'train', query: '' });
+    expect(parse('#/nowhere?x=1')).toEqual({ view: 'train', query: 'x=1' });
+    expect(parse('#/inside')).toEqual({ view: 'inside', query: '' });
+  });
+});
+
+describe('costs', () => {
+  it('counts the parameters of the presets', () => {
+    const [mlp, mlp2] = PRESETS;
+    expect(parameterCount(mlp?.layers ?? [])).toBe(101_770);
+    expect(parameterCount(mlp2?.layers ?? [])).toBe(109_386);
+    expect(costs(mlp?.layers ?? [])[1]).toEqual({ in: 128, out: 128, params: 0, bytes: 0 });
+    expect(shape(mlp2?.layers ?? [])).toBe('784‑128‑64‑10');
+  });
+
+  it('charges Adam for its two states', () => {
+    const layers = [{ type: 'linear', units: 10 }] as const;
+    expect(trainingBytes(layers, 'adam', 32) - trainingBytes(layers, 'sgd', 32)).toBe(2 * 4 * 7850);
+  });
+
+  it('says what is wrong with a network', () => {
+    expect(fault([])).toContain('empty');
+    expect(fault([{ type: 'linear', units: 12 }])).toContain('10 units');
+    expect(fault([{ type: 'linear', units: 1.5 }, { type: 'linear', units: 10 }])).toContain('Layer 1');
+    expect(fault([{ type: 'dropout', p: 1 }, { type: 'linear', units: 10 }])).toContain('dropout');
+  });
+});
