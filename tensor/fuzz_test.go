@@ -220,7 +220,7 @@ func TestRandomPrograms(t *testing.T) {
 		t.Run(dev.Kind(), func(t *testing.T) {
 			n := uint64(250)
 			if dev.Kind() == "webgpu" {
-				n = 25
+				n = 20
 			}
 			from := uint64(0)
 			if s, err := strconv.ParseUint(os.Getenv("WEFT_SEEDS"), 10, 64); err == nil {
@@ -243,28 +243,19 @@ func TestHardwareKernels(t *testing.T) {
 	}
 	be := list[1].Backend().(*webgpu.Backend)
 	be.Hardware = true
-	n := uint64(12)
+	n := uint64(8)
 	if s, err := strconv.ParseUint(os.Getenv("WEFT_SEEDS"), 10, 64); err == nil {
 		n = s
 	}
 	for seed := range n {
 		for _, data := range [][]byte{seedBytes(1000 + seed), largeSeed(seed)} {
-			if text, wrong := compare(list[1], data); wrong != "" {
+			if _, wrong := compare(list[1], data); wrong != "" {
 				data = shorten(list[1], data)
-				text, wrong = compare(list[1], data)
+				text, wrong := compare(list[1], data)
 				t.Errorf("seed %d: %s\n%s\nbytes: %s", seed, wrong, text, hex.EncodeToString(data))
-				if be.Hardware = false; compareOnly(list[1], data) {
-					t.Error("which the kernels for software adapters get right")
-				}
-				be.Hardware = true
 			}
 		}
 	}
-}
-
-func compareOnly(dev *device.Device, data []byte) bool {
-	_, wrong := compare(dev, data)
-	return wrong == ""
 }
 
 // largeSeed is a program with a dimension of some hundred elements: several
@@ -284,9 +275,9 @@ func TestVectorVariables(t *testing.T) {
 		dev := device.Wrap(be, "cpu")
 		for seed := range uint64(60) {
 			for _, data := range [][]byte{seedBytes(seed), largeSeed(seed)} {
-				if text, wrong := compare(dev, data); wrong != "" {
+				if _, wrong := compare(dev, data); wrong != "" {
 					data = shorten(dev, data)
-					text, wrong = compare(dev, data)
+					text, wrong := compare(dev, data)
 					t.Fatalf("choice %d, seed %d: %s\n%s\nbytes: %s", choice, seed, wrong, text, hex.EncodeToString(data))
 				}
 			}

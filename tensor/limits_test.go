@@ -76,7 +76,7 @@ func TestLongExpressions(t *testing.T) {
 	x := New(ramp(10), 2, 5)
 	for name, f := range map[string]func(x *Tensor) *Tensor{
 		"chain": func(x *Tensor) *Tensor {
-			for range 3000 {
+			for range 1200 {
 				x = x.Sin().AddScalar(0.1)
 			}
 			return x
