@@ -72,6 +72,25 @@ export async function launch({ webgpu }) {
   return start().catch(start);
 }
 
+/** visit runs a test in a browser of its own. A browser that crashes, which on
+ * software adapters is the browser's fault, gets one more chance; a test that
+ * fails does not. */
+export async function visit(options, test) {
+  for (let attempt = 1; ; attempt++) {
+    const browser = await launch(options);
+    let crashed = false;
+    browser.on('disconnected', () => (crashed = true));
+    try {
+      return await test(browser, () => (crashed = true));
+    } catch (e) {
+      if (!crashed || attempt === 2) throw e;
+      console.log(`the browser crashed, once more: ${e.message}`);
+    } finally {
+      await browser.close();
+    }
+  }
+}
+
 /** Runs in the page before its own code. */
 function record() {
   const log = { events: [], requests: [], predictions: [] };
@@ -102,9 +121,11 @@ function record() {
   };
 }
 
+export const DESK = { width: 1280, height: 900 };
+
 /** open makes a page of its own profile, which records what goes wrong. */
-export async function open(browser, url, { webgpu = true, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options });
+export async function open(browser, url, { webgpu = true, crashed = () => undefined, ...options } = {}) {
+  const context = await browser.newContext({ viewport: DESK, reducedMotion: 'reduce', ...options });
   context.setDefaultTimeout(PATIENCE);
   await context.addInitScript(record);
   // Where the flags leave the interface in place, it is taken away.
@@ -115,7 +136,10 @@ export async function open(browser, url, { webgpu = true, ...options } = {}) {
     if (m.type() === 'error') errors.push(`console: ${m.text()} (${m.location().url})`);
   });
   page.on('pageerror', (e) => errors.push(`exception: ${e.stack ?? e}`));
-  page.on('crash', () => errors.push('the page crashed'));
+  page.on('crash', () => {
+    errors.push('the page crashed');
+    crashed();
+  });
   page.on('response', (r) => {
     if (r.status() >= 400) errors.push(`${r.status()} for ${r.url()}`);
   });

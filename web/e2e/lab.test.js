@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { haveMNIST, launch, open, report, serve, PATIENCE } from './harness.js';
+import { haveMNIST, open, report, serve, visit, PATIENCE } from './harness.js';
 import { everywhere, keep, ready, train } from './scenario.js';
 
 const MINUTE = 60_000;
@@ -10,20 +10,18 @@ const MINUTE = 60_000;
 for (const webgpu of [true, false]) {
   const name = webgpu ? 'webgpu' : 'cpu';
   describe(`lab, ${name}`, { timeout: 5 * MINUTE }, () => {
-    let server, browser;
+    let server;
     before(async () => {
       server = await serve();
-      browser = await launch({ webgpu });
     });
     after(async () => {
-      await browser?.close();
       await server?.stop();
     });
 
-    test('train, save, reload, load, draw, spoil', { timeout: 5 * MINUTE }, async () => {
+    test('train, save, reload, load, draw, spoil', { timeout: 5 * MINUTE }, () => visit({ webgpu }, async (browser, crashed) => {
       // Without WebGPU, fewer pictures have to do.
       const data = webgpu && haveMNIST ? 'mnist' : 'synthetic';
-      const { page, context, errors } = await open(browser, `${server.url}#/train?data=${data}&b=64&e=${webgpu ? 8 : 12}`, { webgpu });
+      const { page, context, errors } = await open(browser, `${server.url}#/train?data=${data}&b=64&e=${webgpu ? 8 : 12}`, { webgpu, crashed });
       await ready(page);
       report(`${name}: engine, data and network after opening, ms`, await page.evaluate(() => window.weftLog.requests.findLast((r) => !r.sent).at));
       const device = await page.locator('header .device').textContent();
@@ -32,10 +30,10 @@ for (const webgpu of [true, false]) {
       await keep(page, { name, digits: webgpu ? [1, 0, 7] : [1] });
       assert.deepEqual(errors, []);
       await context.close();
-    });
+    }));
 
-    test('a second visit is ready soon', { timeout: 2 * MINUTE }, async () => {
-      const { page, context, errors } = await open(browser, `${server.url}#/train?data=synthetic`, { webgpu });
+    test('a second visit is ready soon', { timeout: 2 * MINUTE }, () => visit({ webgpu }, async (browser, crashed) => {
+      const { page, context, errors } = await open(browser, `${server.url}#/train?data=synthetic`, { webgpu, crashed });
       await ready(page);
       await page.reload();
       await page.getByRole('button', { name: 'Start', exact: true }).waitFor();
@@ -49,14 +47,14 @@ for (const webgpu of [true, false]) {
       }));
       assert.deepEqual(errors, []);
       await context.close();
-    });
+    }));
 
-    test('every view is accessible, light and dark', { timeout: 3 * MINUTE }, async () => {
-      const { page, context, errors } = await open(browser, `${server.url}#/train?data=synthetic`, { webgpu });
+    test('every view is accessible, light and dark', { timeout: 3 * MINUTE }, () => visit({ webgpu }, async (browser, crashed) => {
+      const { page, context, errors } = await open(browser, `${server.url}#/train?data=synthetic`, { webgpu, crashed });
       await ready(page);
       await everywhere(page, name);
       assert.deepEqual(errors, []);
       await context.close();
-    });
+    }));
   });
 }

@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { dataFolder, haveMNIST, launch, open, report, root, serve, trained, until } from './harness.js';
+import { dataFolder, haveMNIST, open, report, root, serve, trained, until, visit } from './harness.js';
 import { ready } from './scenario.js';
 
 const LOSSES = 200;
@@ -46,25 +46,20 @@ describe('the same numbers as weft train', { timeout: 240_000, skip: !haveMNIST 
   });
 
   for (const webgpu of [true, false]) {
-    test(webgpu ? 'WebGPU' : 'CPU', { timeout: 120_000 }, async () => {
-      const browser = await launch({ webgpu });
-      try {
-        const { page, errors } = await open(browser, `${server.url}#/train?data=mnist&b=32&e=15&s=2&v=0`, { webgpu });
-        await ready(page);
-        await page.getByRole('button', { name: 'Start', exact: true }).click();
-        await trained(page, `${LOSSES} steps`, (e) => e.step >= LOSSES);
-        const have = await page.evaluate(() => {
-          const losses = [];
-          for (const e of window.weftLog.events) if (e.event === 'train') e.losses.forEach((loss, i) => (losses[e.first + i] = loss));
-          return losses;
-        });
-        const off = Array.from(want, (loss, i) => Math.abs(loss - have[i]));
-        report(`${webgpu ? 'webgpu' : 'cpu'}: largest difference of ${LOSSES} losses`, Math.max(...off));
-        assert.ok(Math.max(...off) <= 1e-3, `losses differ: ${want.slice(0, 3)} and ${have.slice(0, 3)}, by ${Math.max(...off)} at worst`);
-        assert.deepEqual(errors, []);
-      } finally {
-        await browser.close();
-      }
-    });
+    test(webgpu ? 'WebGPU' : 'CPU', { timeout: 120_000 }, () => visit({ webgpu }, async (browser, crashed) => {
+      const { page, errors } = await open(browser, `${server.url}#/train?data=mnist&b=32&e=15&s=2&v=0`, { webgpu, crashed });
+      await ready(page);
+      await page.getByRole('button', { name: 'Start', exact: true }).click();
+      await trained(page, `${LOSSES} steps`, (e) => e.step >= LOSSES);
+      const have = await page.evaluate(() => {
+        const losses = [];
+        for (const e of window.weftLog.events) if (e.event === 'train') e.losses.forEach((loss, i) => (losses[e.first + i] = loss));
+        return losses;
+      });
+      const off = want.map((loss, i) => Math.abs(loss - have[i]));
+      report(`${webgpu ? 'webgpu' : 'cpu'}: largest difference of ${LOSSES} losses`, Math.max(...off));
+      assert.ok(Math.max(...off) <= 1e-3, `losses differ: ${want.slice(0, 3)} and ${have.slice(0, 3)}, by ${Math.max(...off)} at worst`);
+      assert.deepEqual(errors, []);
+    }));
   }
 });

@@ -2,7 +2,7 @@
 // change the rate, go on, save, come back, load, draw, and make a mistake.
 
 import assert from 'node:assert/strict';
-import { answered, drag, frames, open, report, scan, screenshot, trained, until } from './harness.js';
+import { answered, DESK, drag, frames, report, scan, screenshot, trained, until } from './harness.js';
 
 // Digits as strokes in the unit square. A one and a seven of few pixels are
 // easily confused, even by people: these are drawn as children are taught.
@@ -112,11 +112,20 @@ export async function everywhere(page, name) {
       await page.getByRole('link', { name: view, exact: true }).click();
       await page.getByRole('heading', { level: 1 }).waitFor({ state: 'attached' });
       complaints.push(...(await scan(page, `${view}, ${theme}`)));
-      await screenshot(page, `${name}-${view.toLowerCase().replace(' ', '-')}-${theme}`);
+      const file = `${name}-${view.toLowerCase().replace(' ', '-')}-${theme}`;
+      await screenshot(page, file);
+      if (theme === 'dark') continue;
+      // The same on a small phone: nothing is cut off to the right.
+      await page.setViewportSize({ width: 360, height: 740 });
+      // Charts take their new width with the next frame.
+      const wide = await page.evaluate(
+        () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(document.documentElement.scrollWidth - document.documentElement.clientWidth)))),
+      );
+      if (wide > 0) complaints.push(`${view}: ${wide} pixels too wide for a phone`);
+      await screenshot(page, `${file}-phone`);
+      await page.setViewportSize(DESK);
     }
     await page.getByRole('button', { name: /theme$/ }).click();
   }
   assert.deepEqual(complaints, []);
 }
-
-export { open };
