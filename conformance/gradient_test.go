@@ -159,6 +159,28 @@ func TestGradients(t *testing.T) {
 		{"cross entropy", func(x in) *tensorT {
 			return nn.CrossEntropy(x[0], tensor.FromInts([]int32{1, 0, 3}), nn.ClassOptions{Smoothing: 0.1})
 		}, [][]int{{3, 4}}},
+		{"layer and group norm", func(x in) *tensorT {
+			g := nn.GroupNorm{Weight: x[1], Groups: 2, Eps: 1e-3}
+			return g.Forward(x[0]).Add((&nn.LayerNorm{Weight: x[2], Eps: 1e-3}).Forward(x[0]))
+		}, [][]int{{2, 4, 3}, {4}, {3}}},
+		{"squeeze excite", func(x in) *tensorT {
+			return (&nn.SqueezeExcite{FC1: &nn.Conv2d{Weight: x[1]}, FC2: &nn.Conv2d{Weight: x[2]}, Activation: nn.SiLU{}}).Forward(x[0])
+		}, [][]int{{2, 3, 2, 2}, {2, 3, 1, 1}, {3, 2, 1, 1}}},
+		{"interpolate", func(x in) *tensorT {
+			return x[0].Interpolate(5, 2, tensor.InterpolateOptions{}).Mul(x[0].Interpolate(5, 2, tensor.InterpolateOptions{Nearest: true}))
+		}, [][]int{{1, 2, 3, 4}}},
+		{"interpolate, aligned", func(x in) *tensorT {
+			return x[0].Interpolate(2, 7, tensor.InterpolateOptions{AlignCorners: true})
+		}, [][]int{{1, 2, 3, 4}}},
+		// A map for each of two images, which turn by a quarter and stay inside.
+		{"grid sample", func(x in) *tensorT {
+			theta := x[1].MulScalar(0.02).Add(tensor.New([]float32{0.5, 0.2, 0.1, -0.2, 0.45, 0.03}, 1, 2, 3))
+			return x[0].GridSample(tensor.AffineGrid(theta, 2, 3, false), tensor.SampleOptions{})
+		}, [][]int{{2, 2, 5, 6}, {2, 2, 3}}},
+		{"grid sample at the border", func(x in) *tensorT {
+			theta := x[1].MulScalar(0.02).Add(tensor.New([]float32{1.3, 0.2, 0.1, -0.2, 1.21, 0.03}, 1, 2, 3))
+			return x[0].GridSample(tensor.AffineGrid(theta, 2, 3, true), tensor.SampleOptions{Border: true, AlignCorners: true})
+		}, [][]int{{1, 2, 5, 6}, {1, 2, 3}}},
 		{"residual", func(x in) *tensorT {
 			return nn.Residual{Body: nn.Func(func(y *tensorT) *tensorT { return y.MatMul(x[1]).Silu() })}.Forward(x[0])
 		}, [][]int{{2, 3}, {3, 3}}},

@@ -36,12 +36,7 @@ var convolutions = map[string]operator{
 	}),
 	"scaled_dot_product_attention": one(layered, func(a *args) *tensor.Tensor {
 		q, k, v := a.in["q"], a.in["k"], a.in["v"]
-		scores := q.MatMul(k.Transpose(-1, -2)).MulScalar(a.Float("scale", 1/math.Sqrt(float64(q.Dim(-1)))))
-		if a.Bool("is_causal", false) {
-			past := tensor.Full(1, scores.Dim(-2), scores.Dim(-1)).Tril(0)
-			scores = tensor.Where(past.EqScalar(1), scores, tensor.Scalar(-1e30))
-		}
-		return scores.Softmax(-1).MatMul(v)
+		return attention(q, k, v, a.Float("scale", 1/math.Sqrt(float64(q.Dim(-1)))), a.Bool("is_causal", false))
 	}),
 }
 

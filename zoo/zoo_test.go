@@ -54,3 +54,26 @@ func TestMNISTCNN(t *testing.T) {
 		t.Errorf("output %v for another size", s)
 	}
 }
+
+func TestResNet18CIFAR(t *testing.T) {
+	net := ResNet18CIFAR(nn.NewRNG(1), 10)
+	ps := nn.Params(net)
+	if n := nn.Count(ps); n != 11173962 {
+		t.Errorf("%d parameters", n)
+	}
+	var names []string
+	for _, p := range ps {
+		names = append(names, p.Name)
+	}
+	for _, want := range []string{"conv1.weight", "bn1.running_var", "layer1.1.bn2.bias", "layer2.0.shortcut.0.weight", "layer4.0.shortcut.1.num_batches_tracked", "fc.bias"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("no parameter %s", want)
+		}
+	}
+	if slices.Contains(names, "layer1.0.shortcut.0.weight") {
+		t.Error("a block that keeps its shape has a shortcut")
+	}
+	if s := net.Forward(tensor.Zeros(2, 3, 32, 32)).Shape(); !slices.Equal(s, []int{2, 10}) {
+		t.Errorf("output %v", s)
+	}
+}
