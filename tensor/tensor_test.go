@@ -2,6 +2,7 @@ package tensor_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/weft-ml/weft/device"
@@ -35,6 +36,12 @@ func TestTrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println(out[0], w.Floats())
-	fmt.Println(p.Graph(), p.Plan())
+	if out[0].Item() != 9 { // (1 + 2)^2
+		t.Errorf("loss %v, want 9", out[0].Item())
+	}
+	for i, want := range []float64{1 - 0.1*6, 2 - 0.1*6} {
+		if got := w.Floats()[i]; math.Abs(float64(got)-want) > 1e-6 {
+			t.Errorf("w[%d] = %v, want %v", i, got, want)
+		}
+	}
 }
