@@ -196,6 +196,9 @@ func (s *Session) Handle(ctx context.Context, name string, request any) (result 
 // do has the device's owner call f, and returns its error. A task whose device
 // is lost is done once more on the new one.
 func (s *Session) do(ctx context.Context, queue chan *task, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	t := &task{f, make(chan error, 1)}
 	select {
 	case queue <- t:
