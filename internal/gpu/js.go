@@ -117,12 +117,20 @@ func listAdapters(p PowerPreference) ([]adapter, error) {
 	}
 	a := adapter{index: int(p)}
 	a.Vendor, a.Backend, a.Type = text("vendor"), "WebGPU", "unknown"
-	for _, name := range []string{text("description"), text("device"), strings.TrimSpace(a.Vendor + " " + text("architecture")), "GPU"} {
-		if a.Name == "" { // browsers leave out what would identify a visitor
+	// Browsers leave out what would identify a visitor, or give a number.
+	names := []string{text("device"), text("description"), strings.TrimSpace(a.Vendor + " " + text("architecture")), "GPU"}
+	if strings.HasPrefix(names[0], "0x") {
+		names[0] = ""
+	}
+	for _, name := range names {
+		if a.Name == "" {
 			a.Name = name
 		}
 	}
-	all := strings.ToLower(a.Name + " " + text("architecture") + " " + text("device"))
+	if a.Driver = text("description"); a.Driver == a.Name {
+		a.Driver = ""
+	}
+	all := strings.ToLower(a.Name + " " + a.Driver + " " + text("architecture"))
 	for _, s := range []string{"swiftshader", "llvmpipe", "lavapipe", "software", "basic render", "warp"} {
 		a.Software = a.Software || strings.Contains(all, s)
 	}

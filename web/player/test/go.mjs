@@ -11,12 +11,26 @@ import { createRequire } from "node:module";
 import { execFileSync } from "node:child_process";
 import { install } from "../bridge.js";
 
+let gpu; // kept: when it is collected, Dawn's devices crash
+
 /** Dawn as navigator.gpu, or undefined where WEFT_NO_GPU is set. */
 export async function dawn() {
   if (process.env.WEFT_NO_GPU) return undefined;
   const { create, globals } = await import("webgpu");
   Object.assign(globalThis, globals);
-  return create((process.env.DAWN_FLAGS ?? "").split(" ").filter(Boolean));
+  return (gpu ??= create((process.env.DAWN_FLAGS ?? "").split(" ").filter(Boolean)));
+}
+
+/** Counts Go's calls into JavaScript, for the test that there are few. */
+function count(imports) {
+  const calls = (globalThis.weftCalls = { count: 0 });
+  for (const [name, f] of Object.entries(imports)) {
+    if (!name.startsWith("syscall/js.") || name.endsWith("finalizeRef")) continue;
+    imports[name] = (sp) => {
+      calls.count++;
+      return f(sp);
+    };
+  }
 }
 
 async function main([program, ...args]) {
@@ -29,6 +43,7 @@ async function main([program, ...args]) {
   go.argv = [program, ...args];
   go.env = { TMPDIR: os.tmpdir(), ...process.env };
   go.exit = process.exit;
+  count(go.importObject.gojs);
   const { instance } = await WebAssembly.instantiate(fs.readFileSync(program), go.importObject);
   install(instance, await dawn());
   process.on("exit", (code) => {

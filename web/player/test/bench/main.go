@@ -1,0 +1,149 @@
+// Command bench trains the 784-128-10 perceptron as the lab does and prints how
+// fast, as one JSON line for each batch size. Built for js/wasm it is run by
+// go.mjs, on any device; natively it gives the number to compare with.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weft-ml/weft/data/synthetic"
+	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/internal/backend"
+	"github.com/weft-ml/weft/tensor"
+	"github.com/weft-ml/weft/train"
+	"github.com/weft-ml/weft/train/recipes"
+)
+
+var profile bool
+
+type result struct {
+	Device    string  `json:"device"`
+	Batch     int     `json:"batch"`
+	PerSubmit int     `json:"steps_per_submit"`
+	Kernels   int     `json:"kernels"`
+	CompileMs float64 `json:"compile_ms"`
+	FirstMs   float64 `json:"first_step_ms"`
+	StepsPerS float64 `json:"steps_per_s"`
+	Loss      float64 `json:"loss"`
+	HeapMiB   float64 `json:"go_heap_mib"`
+}
+
+func main() {
+	name := flag.String("device", "auto", "what device.Open takes")
+	batches := flag.String("batch", "64", "batch sizes, separated by commas")
+	per := flag.Int("per", tensor.MaxSteps, "steps in a submit")
+	seconds := flag.Float64("seconds", 3, "how long to measure")
+	flag.BoolVar(&profile, "profile", false, "also print the time of each kernel")
+	flag.Parse()
+	dev, err := device.Open(*name)
+	if err != nil {
+		fatal(err)
+	}
+	for _, b := range strings.Split(*batches, ",") {
+		n, err := strconv.Atoi(b)
+		if err != nil {
+			fatal(err)
+		}
+		r, err := measure(dev, n, *per, time.Duration(*seconds*float64(time.Second)))
+		if err != nil {
+			fatal(err)
+		}
+		line, err := json.Marshal(r)
+		if err != nil {
+			fatal(err)
+		}
+		fmt.Println(string(line))
+	}
+}
+
+func measure(dev *device.Device, batch, per int, length time.Duration) (*result, error) {
+	recipe := recipes.MNISTMLP
+	opts := train.Options{Epochs: 1 << 20, Batch: batch, Optimizer: "sgd", LR: 0.05, MinLR: 0.001, Schedule: "cosine", Seed: 1}
+	digits := synthetic.Digits(max(2048, 4*batch), 1)
+	prep := train.PreprocessingOf(digits)
+	model, err := train.InitModel(&recipe, prep, len(digits.Classes), opts, nil)
+	if err != nil {
+		return nil, err
+	}
+	r := &result{Device: dev.Name(), Batch: batch}
+	start := time.Now()
+	s, err := train.NewSteps(train.StepsConfig{Device: dev, Model: model, Options: opts, Train: digits, Preprocessing: prep})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	r.CompileMs = ms(start)
+	r.Kernels = s.Program().KernelCount()
+	r.PerSubmit = min(per, s.PerEpoch())
+
+	done, outstanding, epoch := 0, 0, 0
+	collect := func() error {
+		n, err := s.Collect(func(loss, _ float64) { r.Loss = loss })
+		done, outstanding = done+n, outstanding-1
+		return err
+	}
+	run := func(until func() bool, n int) error {
+		for !until() {
+			if s.Left() < n {
+				epoch++
+				if err := s.Seek(epoch, 0); err != nil {
+					return err
+				}
+			}
+			if err := s.Submit(n); err != nil {
+				return err
+			}
+			if outstanding++; outstanding == backend.Depth {
+				if err := collect(); err != nil {
+					return err
+				}
+			}
+		}
+		for outstanding > 0 {
+			if err := collect(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := run(func() bool { return done+outstanding > 0 }, 1); err != nil {
+		return nil, err
+	}
+	r.FirstMs = ms(start)
+	warm := time.Now()
+	if err := run(func() bool { return time.Since(warm) > length/4 }, r.PerSubmit); err != nil {
+		return nil, err
+	}
+	start, done = time.Now(), 0
+	if err := run(func() bool { return time.Since(start) > length }, r.PerSubmit); err != nil {
+		return nil, err
+	}
+	r.StepsPerS = float64(done) / time.Since(start).Seconds()
+	if profile {
+		times, err := s.Program().Profile(9)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range times {
+			fmt.Printf("%10.0f us %8.2f GFLOP/s  %s\n", k.Nanoseconds/1e3, float64(k.FLOPs)/k.Nanoseconds, k.Name)
+		}
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	r.HeapMiB = float64(m.Sys) / (1 << 20)
+	return r, nil
+}
+
+func ms(since time.Time) float64 { return float64(time.Since(since).Microseconds()) / 1000 }
+
+func fatal(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
