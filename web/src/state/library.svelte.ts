@@ -3,7 +3,7 @@
 // memory when another takes its place, so that switching loses nothing.
 
 import * as storage from '../lib/storage';
-import type { Builtin } from '../lib/protocol';
+import type { Builtin, LayerSpec } from '../lib/protocol';
 import { lab } from './lab.svelte';
 import { runs } from './runs.svelte';
 import { toasts } from './toasts.svelte';
@@ -13,6 +13,7 @@ class Library {
   saved = $state.raw<storage.SavedInfo[]>([]);
   busy = $state(false);
   #own: Uint8Array | undefined;
+  #ownLayers: LayerSpec[] | undefined;
 
   async refresh(): Promise<void> {
     this.saved = await storage.list().catch(() => []);
@@ -40,6 +41,7 @@ class Library {
       } else if (this.#own) {
         lab.took(await lab.client.request('load', { bytes: this.#own.slice(), name: 'your network' }), 'loaded', 'your network');
       } else {
+        if (this.#ownLayers) lab.setup.layers = this.#ownLayers;
         await lab.newModel();
       }
       lab.choice = choice;
@@ -47,7 +49,11 @@ class Library {
 
   async #keepOwn(): Promise<void> {
     if (runs.active) await runs.stop();
-    if (lab.choice === 'own' && lab.origin !== 'none') this.#own = (await lab.client.request('save', {})).bytes;
+    // Fresh weights are made again from their seed.
+    if (lab.choice !== 'own') return;
+    this.#ownLayers = $state.snapshot(lab.setup.layers) as LayerSpec[];
+    if (lab.origin === 'new') this.#own = undefined;
+    else if (lab.origin !== 'none') this.#own = (await lab.client.request('save', {})).bytes;
   }
 
   save = (name: string): Promise<void> =>
