@@ -437,6 +437,13 @@ func (b *browser) bindGroup(layout handle, entries []Binding) (handle, error) {
 
 func (b *browser) freeBindGroup(h handle) { b.queue(cmdFree, uint32(h)) }
 
+// kept is a stream on JavaScript's side: its handle and how many steps of it
+// have been handed over.
+type kept struct {
+	recorded    handle
+	recordedLen int
+}
+
 // recorded hands a stream over on its first use.
 func (b *browser) recorded(s *Stream) (handle, error) {
 	if s == nil || len(s.ops) == 0 {

@@ -25,13 +25,12 @@ type Stream struct {
 	staging []*Buffer        // destinations that are read back
 	checked uint64           // dev.freed+1 when the lists were last found alive
 
-	recorded    handle // what the driver keeps of the first recordedLen steps, if it does
-	recordedLen int
+	kept // what the driver holds of the stream, if it does
 }
 
 // NewStream makes an empty stream.
 func (d *Device) NewStream() *Stream {
-	return &Stream{dev: d, known: make(map[any]struct{})}
+	return &Stream{dev: d, known: make(map[any]struct{}), kept: kept{}}
 }
 
 // Reset empties the stream, and frees what the driver keeps of it. A stream that
