@@ -18,11 +18,17 @@ func TestInspectWhileTraining(t *testing.T) {
 			}
 			r := ask[StartResult](b, "start", &StartRequest{Config: long()})
 			ask[Empty](b, "inspect", &InspectRequest{On: true, Hz: 30, Weights: true, Pixels: make([]byte, pixels)})
-			b.until("views", func() bool { return len(of[InspectEvent](b, "inspect")) > 3 })
+			// A view has updates once a step lies between it and the one before.
+			moved := func() int {
+				return slices.IndexFunc(of[InspectEvent](b, "inspect"), func(e *InspectEvent) bool {
+					return e.Step > 0 && e.Layers[0].Update != nil
+				})
+			}
+			b.until("views", func() bool { return moved() >= 0 })
 			ask[TrainState](b, "pause", &Empty{})
 			b.curve(r.Run) // without gaps, although looking takes steps of its own
 			e = of[InspectEvent](b, "inspect")
-			v := e[len(e)-1]
+			v := e[moved()]
 			if len(v.Layers) != 3 || v.Step == 0 {
 				t.Fatalf("%d layers at step %d", len(v.Layers), v.Step)
 			}
