@@ -96,6 +96,9 @@ func TestCNNStepFollowsReference(t *testing.T) {
 func BenchmarkCNNStep(b *testing.B) {
 	for _, dev := range devices(b) {
 		batch := 64
+		if software(dev) {
+			continue
+		}
 		if dev.Kind() == "webgpu" {
 			batch = 512
 		}
