@@ -164,7 +164,8 @@ func (p *Plan) planTiles(lim limits) {
 		// Enough blocks that the last ones do not leave workers idle for long.
 		want := k.blocks * p.workers
 		for ceilDiv(pm, p.mt)*ceilDiv(pn, p.nt) < want && (p.mt > 2 || p.nt > 2) {
-			if p.mt*k.mr >= p.nt*k.nr && p.mt > 2 || p.nt <= 2 {
+			// Rows first: an epilogue likes its rows long.
+			if p.mt > 2 {
 				p.mt = ceilDiv(p.mt, 2)
 			} else {
 				p.nt = ceilDiv(p.nt, 2)

@@ -19,7 +19,7 @@ func Floats(n int) []float32 {
 		return nil
 	}
 	align := line
-	if n*4 >= 2*huge {
+	if n*4 >= huge {
 		align = huge
 	}
 	buf := make([]float32, n+align/4)
