@@ -35,7 +35,7 @@ type limits struct {
 var usual = limits{
 	soloFlops: 1 << 20, soloBytes: 1 << 19,
 	kChunk: 4096, pack: 4 << 20,
-	inPlaceRows: 160, inPlaceCols: 256,
+	inPlaceRows: 96, inPlaceCols: 256,
 }
 
 // Workspace is memory that plans work in. The zero value is ready for use.
