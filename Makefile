@@ -90,5 +90,10 @@ e2e: lab-files build
 	go run ./internal/site/pack -static -out bin/e2e/lab $(WORKER) -max-wasm 1500000 -max-code 150000
 	cd web && node --test --test-concurrency=1 --test-reporter=spec e2e/*.test.js
 
+# The seed's recipe to its end in a tab, with its accuracy; minutes.
+e2e-long: lab-files build
+	@scripts/node browser
+	cd web && node e2e/long.mjs
+
 clean:
 	rm -rf bin web/dist
