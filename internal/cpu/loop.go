@@ -158,10 +158,21 @@ func (l *loop) stageAcross(c *context, s, n int) {
 	dt := m.k.Vals[st.Val].DType
 	total, part := c.sum[:n], c.part[:n]
 	terms, parts := 0, 0
+	rows, stride := l.rows(s)
+	at := 0
+	if rows != nil {
+		at = rows.base(c)
+	}
 	for {
-		c.uniform(m.innerU[s])
-		c.exec(m.innerV[s], n)
-		v := c.reg(st.Val, n)
+		var v []float32
+		if rows != nil {
+			v = floats(c.mem[rows.buf])[at : at+n]
+			at += stride
+		} else {
+			c.uniform(m.innerU[s])
+			c.exec(m.innerV[s], n)
+			v = c.reg(st.Val, n)
+		}
 		if terms == 0 {
 			copy(part, v)
 		} else {
@@ -185,6 +196,28 @@ func (l *loop) stageAcross(c *context, s, n int) {
 		c.cur[r] = c.base[r][:n]
 		copy(c.cur[r], total)
 	}
+}
+
+// rows recognises a stage that only adds up rows of a matrix in memory, as the
+// gradient of a bias does, and returns where they lie: such a stage needs no
+// program, whose overhead would exceed the additions.
+func (l *loop) rows(s int) (first *address, stride int) {
+	m := l.m
+	if len(m.innerU[s]) != 0 || len(m.innerV[s]) != 1 || len(l.inner) != 1 {
+		return nil, 0
+	}
+	in := &m.innerV[s][0]
+	a := in.addr
+	if in.dst != m.k.Stages[s].Val || m.k.Vals[in.dst].Kind != kernel.Load || in.fill || a.mask >= 0 || !a.linear || a.step != 1 ||
+		a.pieces != nil || len(a.terms) != 0 || a.dtype == ir.U8 || a.dtype == ir.F16 {
+		return nil, 0
+	}
+	for _, t := range a.dims {
+		if t.dim == l.inner[0] {
+			stride = t.coef
+		}
+	}
+	return a, stride
 }
 
 // stageAlong reduces the elements of blocks themselves.
