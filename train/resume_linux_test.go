@@ -214,12 +214,12 @@ func TestResumeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, change := range map[string][2]string{
-		"newer":          {`"weft.version":"1"`, `"weft.version":"` + strconv.Itoa(FormatVersion+1) + `"`},
-		"missing: 1.wei": {`"1.weight"`, `"9.weight"`},
-		"unexpected: 9.": {`"1.weight"`, `"9.weight"`},
-		"holds weights":  {`"weft.kind":"checkpoint"`, `"weft.kind":"model"     `},
-		"no recipe":      {`"weft.recipe":"test-mlp"`, `"weft.recipe":"test-mlq"`},
-		"shape or type":  {`[8,36]`, `[36,8]`},
+		"newer":                      {`"weft.version":"1"`, `"weft.version":"` + strconv.Itoa(FormatVersion+1) + `"`},
+		"missing in the file: 1.wei": {`"1.weight"`, `"9.weight"`},
+		"unexpected in the file: 9.": {`"1.weight"`, `"9.weight"`},
+		"holds weights":              {`"weft.kind":"checkpoint"`, `"weft.kind":"model"     `},
+		"no recipe":                  {`"weft.recipe":"test-mlp"`, `"weft.recipe":"test-mlq"`},
+		"shape or type":              {`[8,36]`, `[36,8]`},
 	} {
 		bad := bytes.Replace(good, []byte(change[0]), []byte(change[1]), 1)
 		if bytes.Equal(bad, good) {
