@@ -29,6 +29,9 @@ type Dataset struct {
 	Synthetic bool
 	// Source says where the data came from, for logs and model files.
 	Source string
+	// Note says what people should know before they compare results, such as
+	// that the images are lossy copies; empty if there is nothing.
+	Note string
 }
 
 // Check reports sizes that do not fit together.
