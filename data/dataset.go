@@ -134,3 +134,13 @@ func (d *Dataset) Subset(indices []int) *Dataset {
 	}
 	return &s
 }
+
+// Range is the images from to end-1, which it shares with d. Everything else,
+// Mean and Std too, is that of d.
+func (d *Dataset) Range(from, end int) *Dataset {
+	s := *d
+	s.N = end - from
+	s.Images = d.Images[from*d.ImageSize() : end*d.ImageSize() : end*d.ImageSize()]
+	s.Labels = d.Labels[from:end:end]
+	return &s
+}

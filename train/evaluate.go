@@ -146,3 +146,18 @@ func Evaluate(ctx context.Context, dev *device.Device, m nn.Module, d *data.Data
 	defer e.close()
 	return e.run(ctx)
 }
+
+// mirrored is a model that looks at each image and at its mirror image.
+type mirrored struct{ nn.Module }
+
+func (m mirrored) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return m.Module.Forward(x).Add(m.Module.Forward(x.Flip(3))).MulScalar(0.5)
+}
+
+// Evaluated is the model as o says that it is evaluated.
+func (o *Options) Evaluated(m nn.Module) nn.Module {
+	if o.TestFlip {
+		return mirrored{m}
+	}
+	return m
+}
