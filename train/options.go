@@ -110,9 +110,9 @@ func (o *Options) micro() int { return max(1, o.Accumulate) }
 // that no image is left out for good.
 func (o *Options) steps(n int) int { return n / (o.Batch * o.micro()) }
 
-// split divides a training set as o says: what is trained on, and what is
+// Split divides a training set as o says: what is trained on, and what is
 // validated on, nil for none.
-func (o *Options) split(d *data.Dataset) (kept, held *data.Dataset, err error) {
+func (o *Options) Split(d *data.Dataset) (kept, held *data.Dataset, err error) {
 	switch {
 	case o.ValLast >= d.N && o.ValLast > 0:
 		return nil, nil, fmt.Errorf("val-last: the last %d images are all of the %d there are; set it lower", o.ValLast, d.N)

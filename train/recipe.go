@@ -31,8 +31,8 @@ type Recipe struct {
 	Options Options
 	// Presets are other sets of options, by name.
 	Presets map[string]Options
-	// Data is the kind of data that the recipe is for: "" for MNIST's or
-	// "cifar10".
+	// Data is the kind of data that the recipe is for: MNIST ("") or one of the
+	// other constants.
 	Data string
 	// Build makes the network, which maps [n, channels, height, width] to
 	// logits [n, classes]. It is called once more for averaged weights.
@@ -42,11 +42,23 @@ type Recipe struct {
 	Fit func(nn.Module, *data.Dataset) error
 }
 
+// Kinds of data that recipes are for.
+const (
+	MNIST   = ""
+	CIFAR10 = "cifar10"
+	// ImageNet says that weights come from elsewhere: there is no such data set
+	// here to train on.
+	ImageNet = "imagenet"
+)
+
 // Input is the shape of the images that the recipe is for: channels, height and
 // width.
 func (r *Recipe) Input() (c, h, w int) {
-	if r.Data == "cifar10" {
+	switch r.Data {
+	case CIFAR10:
 		return 3, 32, 32
+	case ImageNet:
+		return 3, 224, 224
 	}
 	return 1, 28, 28
 }

@@ -71,7 +71,7 @@ func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
 		return nil, err
 	}
 	var set *data.Dataset
-	if set, s.valSet, err = o.split(cfg.Train); err != nil {
+	if set, s.valSet, err = o.Split(cfg.Train); err != nil {
 		return nil, err
 	}
 	s.trainN, s.perEpoch = set.N, o.steps(set.N)

@@ -185,7 +185,7 @@ func prepare(cfg Config) (_ *Trainer, err error) {
 		Kind: "checkpoint", Recipe: cfg.Recipe.Name, Options: *o, Preprocessing: PreprocessingOf(cfg.Train),
 		Classes: cfg.Train.Classes, Data: DataInfoOf(cfg.Train),
 	}
-	if t.trainSet, t.valSet, err = o.split(cfg.Train); err != nil {
+	if t.trainSet, t.valSet, err = o.Split(cfg.Train); err != nil {
 		return nil, err
 	}
 	t.perEpoch = o.steps(t.trainSet.N)
