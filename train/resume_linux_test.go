@@ -66,6 +66,12 @@ func variants() map[string]func(*Config) {
 		"muon":       func(c *Config) { c.Options.Optimizer, c.Options.LR, c.Options.Momentum = "muon", 0.01, 0.95 },
 		"accumulate": func(c *Config) { c.Options.Accumulate, c.Options.Batch = 3, 4 },
 		"patience":   func(c *Config) { c.Options.Patience, c.Options.Epochs = 1, 8 },
+		"cifar": func(c *Config) {
+			o := &c.Options
+			c.Recipe, _ = Find("test-fitted")
+			o.Augment = Augment{Crop: 1, Reflect: true, Flip: "alternate", Cutout: 2}
+			o.Optimizer, o.LR, o.Momentum, o.ValFraction, o.ValLast, o.TestFlip, o.KeepLast = "muon-sphere", 0.2, 0.6, 0, 20, true, true
+		},
 		"plain": func(c *Config) {
 			c.Options = Options{Epochs: 3, Batch: 8, Optimizer: "sgd", LR: 0.1, Schedule: "constant", Seed: 9}
 		},
