@@ -112,7 +112,7 @@ func (a *app) downloadProgress() func(file string, done, total int64) {
 
 func (a *app) dataCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "data",
+		Use:   "data [NAME]",
 		Short: "List, fetch and show data sets",
 		Long: `MNIST, Fashion-MNIST and CIFAR-10 are looked for in $WEFT_DATA, then in the cache
 ($WEFT_CACHE or the user's cache folder), and downloaded into it. Synthetic
@@ -121,9 +121,17 @@ digits and shapes are drawn by this program.
 CIFAR-10 may lie there as cifar-10-binary.tar.gz, as cifar-10-python.tar.gz, or
 unpacked. Its training images are verified; what its test images are is said,
 since copies of them go about that are JPEG. cifar10-lossless leaves such out.`,
-		Example: "  weft data list\n  weft data fetch cifar10\n  weft data show mnist -o digits.png",
-		Args:    exactly(0, ""),
-		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example: "  weft data list\n  weft data cifar10                  short for: weft data fetch cifar10\n  weft data show mnist -o digits.png",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			if err := exactly(1, "the data set")(c, args); err != nil {
+				return err
+			}
+			return a.fetchData(c.Context(), args[0])
+		},
 	}
 	c.AddCommand(a.dataListCommand(), a.dataFetchCommand(), a.dataShowCommand())
 	return c
@@ -195,19 +203,22 @@ func (a *app) dataFetchCommand() *cobra.Command {
 		Example:   "  weft data fetch mnist",
 		ValidArgs: dataNames,
 		Args:      exactly(1, "the data set"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if !slices.Contains(dataNames, args[0]) {
-				return usage(fmt.Errorf("no data set %q", args[0]), "there are: %s", strings.Join(dataNames, ", "))
-			}
-			train, test, err := a.loadData(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			a.printf("%s: %d training and %d test images, %s\n", args[0], train.N, test.N, train.Source)
-			a.printNote(test)
-			return a.result(entryOf(args[0], train, test))
-		},
+		RunE:      func(c *cobra.Command, args []string) error { return a.fetchData(c.Context(), args[0]) },
 	}
+}
+
+// fetchData makes sure that a data set is there and says what it is.
+func (a *app) fetchData(ctx context.Context, name string) error {
+	if !slices.Contains(dataNames, name) {
+		return usage(fmt.Errorf("no data set %q", name), "there are: %s", strings.Join(dataNames, ", "))
+	}
+	train, test, err := a.loadData(ctx, name)
+	if err != nil {
+		return err
+	}
+	a.printf("%s: %d training and %d test images, %s\n", name, train.N, test.N, train.Source)
+	a.printNote(test)
+	return a.result(entryOf(name, train, test))
 }
 
 func (a *app) dataShowCommand() *cobra.Command {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,6 +90,9 @@ func (a *app) importSafetensors(path string, f *importFlags) error {
 		return err
 	}
 	file, err := safetensors.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return hint(err, "give the file of a state dict; in Python, safetensors.torch.save_file writes one")
+	}
 	if err != nil {
 		return err
 	}

@@ -181,6 +181,12 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 		// whole command.
 		ctx, cancel = context.WithTimeoutCause(ctx, f.maxTime, errMaxTime)
 		defer cancel()
+		defer func() {
+			// Not all that ends early says why.
+			if err != nil && errors.Is(err, context.DeadlineExceeded) && context.Cause(ctx) == errMaxTime {
+				err = fmt.Errorf("%w: %w", errMaxTime, err)
+			}
+		}()
 	}
 	cfg := train.Config{}
 	if cfg.SaveSteps, cfg.SaveEvery, err = saving(f.saveEvery); err != nil {
