@@ -336,9 +336,40 @@ func TestPickles(t *testing.T) {
 		"other order":     swap("b\x89T", "b\x88T"),
 		"other shape":     swap("M\x00\x0c", "M\x00\x0d"),
 		"other rows":      swap("K\x01K\x02M", "K\x01K\x03M"),
+		// A tuple that holds twice one that holds twice one, and so on.
+		"a bomb": []byte("\x80\x02}U\x06labels]" + "K\x01" + strings.Repeat("q\x00h\x00\x86", 200) + "asU\x04data" + "cn\nd\n)R(K\x01" + strings.Repeat("q\x00h\x00\x86", 200) + "NNNtbs."),
 	} {
 		if _, err := parsePickle(raw); !errors.Is(err, errPickle) {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestMutatedPickles changes bytes at random where instructions are.
+func TestMutatedPickles(t *testing.T) {
+	b := batch{make([]uint8, imageSize), []uint8{3}}
+	for _, good := range [][]byte{pickled(b), python3(b)} {
+		rng := rand.New(rand.NewPCG(1, 2))
+		places := make([]int, 0, 600)
+		for i := range good {
+			if i < 300 || i >= len(good)-150 {
+				places = append(places, i)
+			}
+		}
+		refused := 0
+		for range 20000 {
+			raw := bytes.Clone(good)
+			for range 1 + rng.IntN(3) {
+				raw[places[rng.IntN(len(places))]] = uint8(rng.Uint32())
+			}
+			if _, err := parsePickle(raw); errors.Is(err, errPickle) {
+				refused++
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if refused < 5000 {
+			t.Errorf("only %d of 20000 changed files were refused", refused)
 		}
 	}
 }

@@ -57,7 +57,9 @@ func parsePickle(raw []byte) (b batch, err error) {
 	for _, l := range labels.items {
 		n, ok := l.(int64)
 		if !ok || n < 0 || n >= int64(len(Classes)) {
-			return b, fmt.Errorf("%w: label %v", errPickle, l)
+			// The value itself is not printed: one that holds another twice, and
+			// so on, would have no end.
+			return b, fmt.Errorf("%w: a label is no integer from 0 to 9", errPickle)
 		}
 		b.labels = append(b.labels, uint8(n))
 	}
@@ -66,34 +68,34 @@ func parsePickle(raw []byte) (b batch, err error) {
 
 // arrayBytes is the data of a pickled numpy array of bytes with rows of 3,072.
 func arrayBytes(v any) ([]byte, error) {
-	bad := func(what string, v any) ([]byte, error) {
-		return nil, fmt.Errorf("%w: \"data\" has %s %.60v", errPickle, what, fmt.Sprint(v))
+	bad := func(what string) ([]byte, error) {
+		return nil, fmt.Errorf("%w: \"data\" %s", errPickle, what)
 	}
 	o, ok := v.(*object)
 	if !ok {
-		return nil, fmt.Errorf("%w: no array \"data\"", errPickle)
+		return bad("is no array")
 	}
 	s, ok := o.state.(tuple)
 	if !ok || len(s) != 5 {
-		return nil, fmt.Errorf("%w: \"data\" has no array's state", errPickle)
+		return bad("has not the state of an array")
 	}
 	shape, ok := s[1].(tuple)
 	if !ok || len(shape) != 2 || shape[1] != int64(imageSize) {
-		return bad("the shape", "of no such images")
+		return bad("has not the shape [n, 3072]")
 	}
 	rows, ok := shape[0].(int64)
 	if !ok || rows < 0 || rows > maxFile/imageSize {
-		return bad("rows", shape[0])
+		return bad("has no or too many rows")
 	}
 	if kind, ok := s[2].(*object); !ok || !isUint8(kind) {
-		return bad("the type", "of something else than bytes")
+		return bad("is not of bytes")
 	}
 	if s[3] != false {
-		return bad("the order", "of columns")
+		return bad("is in Fortran's order")
 	}
 	raw, ok := s[4].([]byte)
 	if !ok || int64(len(raw)) != rows*imageSize {
-		return bad("bytes", "of another number than its shape says")
+		return bad("has more or fewer bytes than its shape says")
 	}
 	return raw, nil
 }
