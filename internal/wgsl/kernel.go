@@ -35,7 +35,9 @@ type Options struct {
 	// write, so that it has to be declared read_write.
 	Arena func(buf int) bool
 
-	pick func(*Matmul) Tile // tests: instead of the table
+	// Pick, if set, chooses the tiles of products instead of the table: for
+	// measurements and tests.
+	Pick func(*Matmul) Tile
 }
 
 //go:embed helpers.wgsl

@@ -13,8 +13,8 @@ import (
 func (w *writer) matmulKernel() (size, groups [3]int, err error) {
 	m := w.matmul()
 	m.Tile = ChooseTile(m, w.opt.Tile)
-	if w.opt.pick != nil {
-		m.Tile = w.opt.pick(m)
+	if w.opt.Pick != nil {
+		m.Tile = w.opt.Pick(m)
 	}
 	if err := m.Check(w.opt.Tile); err != nil {
 		return size, groups, err
