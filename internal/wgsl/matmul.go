@@ -124,8 +124,8 @@ func (m *Matmul) Check(lim TileLimits) error {
 	}
 	split := max(t.SplitK, 1)
 	if t.Shared {
-		if t.TM%4 != 0 || t.TN%4 != 0 || t.BK < 8 || t.BK%(4*split) != 0 || t.BM%16 != 0 || t.BN%16 != 0 {
-			return fmt.Errorf("wgsl: matmul tile %v: shared tiles want TM, TN in fours, BM, BN in sixteens, BK of 8 or more in fours times SplitK", t)
+		if t.TM%4 != 0 || t.TN%4 != 0 || t.BK <= 0 || t.BK%4 != 0 || t.BK%split != 0 {
+			return fmt.Errorf("wgsl: matmul tile %v: shared tiles want TM, TN, BK in fours and BK divisible by SplitK", t)
 		}
 	}
 	if n := t.threads(); n > lim.Invocations {
@@ -140,7 +140,7 @@ func (m *Matmul) Check(lim TileLimits) error {
 func (m *Matmul) sharedBytes() int {
 	t := m.Tile
 	if t.Shared {
-		return 16 * m.sharedVecs()
+		return 16 * sharedVecs(t)
 	}
 	return 4 * directFloats(t)
 }
@@ -194,18 +194,15 @@ type mmSide struct {
 	outer  int    // extent of the outer index
 	k      int
 	tile   int  // the workgroup's extent of the outer index
-	each   int  // a thread's
-	lanes  int  // threads along it
 	isA    bool // rows are the outer index
 	alongK bool // elements adjacent along k
 	vec    bool // Vec4 can be read
 }
 
 func (m *Matmul) sides() [2]mmSide {
-	a := mmSide{op: &m.A, name: "a", outer: m.M, k: m.K, tile: m.Tile.BM, each: m.Tile.TM, isA: true, alongK: m.A.Contig == 0}
-	b := mmSide{op: &m.B, name: "b", outer: m.N, k: m.K, tile: m.Tile.BN, each: m.Tile.TN, alongK: m.B.Contig == 1}
+	a := mmSide{op: &m.A, name: "a", outer: m.M, k: m.K, tile: m.Tile.BM, isA: true, alongK: m.A.Contig == 0}
+	b := mmSide{op: &m.B, name: "b", outer: m.N, k: m.K, tile: m.Tile.BN, alongK: m.B.Contig == 1}
 	for _, s := range []*mmSide{&a, &b} {
-		s.lanes = s.tile / max(s.each, 1)
 		extent := s.outer
 		if s.alongK {
 			extent = s.k

@@ -1,61 +1,29 @@
 package wgsl
 
-// The shared loop nest. Both operands are staged in workgroup memory, in one of
-// two layouts: vec4s of four adjacent rows or columns for each k, of which a
-// thread with TM = TN = 8 reads four for 64 multiply-adds; or vec4s of four
-// adjacent k for each row or column, of which it reads eight for four steps. A
-// thread's tile is made of 4x4 fragments that lie BM/(TM/4) rows and BN/(TN/4)
-// columns apart: adjacent threads then read adjacent vec4s, without bank conflicts.
+// The shared loop nest. In workgroup memory both operands are stored with k as
+// the slow index, so that a thread reads its rows of A and its columns of B as
+// vec4s: with TM = TN = 8, four 16-byte reads feed 64 multiply-adds. A thread's
+// tile is made of 4x4 fragments that lie BM/(TM/4) rows and BN/(TN/4) columns
+// apart: adjacent threads then read adjacent vec4s, without bank conflicts.
 //
-// Global memory is read in blocks of 16 elements, one or two to a thread, into
+// Global memory is read in blocks of 4x4 elements, one or two to a thread, into
 // registers, while the block before is multiplied (the loads are in flight during
-// the arithmetic). What a block is and how it is stored depends on the operand:
-//
-//   - Read in vec4s: 4x4 elements, stored by row or column. If it is contiguous
-//     along k it is transposed in the registers, which costs nothing, and its
-//     columns are permuted: adjacent threads read adjacent fours of k, whose places
-//     in workgroup memory would all fall into the same banks.
-//   - Read one by one, contiguous along k (the windows of a convolution in its
-//     weight's gradient): one k, sixteen rows. Adjacent threads take adjacent k, so
-//     that a load of a warp falls into few cache lines. Stored by row, permuted.
-//   - Read one by one otherwise (the windows in the convolution itself): one column,
-//     sixteen k, adjacent threads adjacent columns. The offsets of k are then the
-//     same for all threads. Stored by k.
+// the arithmetic). An operand that is contiguous along k is transposed in those
+// registers, which costs nothing, so that workgroup memory is written in vec4s
+// whichever way the operand lies. Such an operand's columns are permuted, too:
+// adjacent threads read adjacent fours of k, whose places in workgroup memory
+// would all fall into the same banks.
 
 import "fmt"
 
 // sharedVecs is the size of the workgroup array in vec4s: the blocks in flight,
 // and at the end the partial sums of one group when k is split.
-func (m *Matmul) sharedVecs() int {
-	sides, t := m.sides(), m.Tile
-	n := (sides[0].vecs(t.BK) + sides[1].vecs(t.BK)) * t.stages()
+func sharedVecs(t Tile) int {
+	n := (t.BM + t.BN) / 4 * t.BK * t.stages()
 	if t.SplitK > 1 {
 		n = max(n, t.BM*t.BN/4)
 	}
 	return n
-}
-
-// byK says whether an operand is stored in vec4s along k.
-func (s *mmSide) byK() bool { return !s.vec && !s.alongK }
-
-// vecs is the size of a block of k in workgroup memory.
-func (s *mmSide) vecs(bk int) int {
-	if s.byK() {
-		return bk / 4 * s.rowVecs()
-	}
-	return s.tile / 4 * bk
-}
-
-// skew keeps what four adjacent columns are stored at out of one bank.
-const skew = 2
-
-// rowVecs is the size of four k of an operand that is stored by k. Column n lies
-// at slot(n): the columns of one thread's fragment are lanes+skew apart.
-func (s *mmSide) rowVecs() int { return s.tile / s.lanes * (s.lanes + skew) }
-
-func (s *mmSide) slot(n string) string {
-	l := s.lanes
-	return fmt.Sprintf("%s / %du * %du + %s %% 4u * %du + %s / 4u %% %du", n, 4*l, 4*(l+skew), n, l+skew, n, l)
 }
 
 func (t Tile) stages() int {
@@ -70,8 +38,7 @@ func (m *Matmul) shared(w *mmWriter) (decls string) {
 	split := max(t.SplitK, 1)
 	group := t.threads() / split // threads that share a slice of k
 	cols, rows := t.BN/t.TN, t.BM/t.TM
-	sides := m.sides()
-	stage := sides[0].vecs(t.BK) + sides[1].vecs(t.BK)
+	stage := (t.BM + t.BN) / 4 * t.BK
 	steps := (m.K + t.BK - 1) / t.BK
 
 	if split > 1 {
@@ -170,21 +137,18 @@ func (m *Matmul) shared(w *mmWriter) (decls string) {
 		w.depth--
 		w.line("}")
 	}
-	return fmt.Sprintf("var<workgroup> mm_sh: array<vec4<f32>, %d>;\n", m.sharedVecs())
+	return fmt.Sprintf("var<workgroup> mm_sh: array<vec4<f32>, %d>;\n", sharedVecs(t))
 }
 
-// permute is how the columns of an operand that is stored by row are permuted at
-// step k: by k*factor/divisor, as far as mask covers; a factor of 0 is not at all.
-func (m *Matmul) permute(s *mmSide) (factor, divisor, mask int) {
+// permute is by how much a step of four along k permutes the columns of an
+// operand, and the mask of the columns that are permuted; 0 is not at all.
+func (m *Matmul) permute(s *mmSide) (factor, mask int) {
 	if !s.alongK {
-		return 0, 1, 0
+		return 0, 0
 	}
 	mask = 7
 	for s.tile/4%(mask+1) != 0 {
 		mask /= 2
-	}
-	if !s.vec {
-		return 1, 1, mask
 	}
 	// The run of threads along k covers this many fours; the rest of the eight that
 	// write at once lie along the columns.
@@ -192,7 +156,7 @@ func (m *Matmul) permute(s *mmSide) (factor, divisor, mask int) {
 	for m.Tile.BK/4%run != 0 {
 		run /= 2
 	}
-	return 8 / run, 4, mask
+	return 8 / run, mask
 }
 
 // multiply adds the products of one block to the registers.
@@ -203,12 +167,6 @@ func (m *Matmul) multiply(w *mmWriter) {
 	if unroll <= 0 || depth%unroll != 0 {
 		unroll = depth
 	}
-	sides := m.sides()
-	for _, s := range sides {
-		if s.byK() && unroll%4 != 0 {
-			unroll = 4 // divides depth: see Check
-		}
-	}
 	w.line("var mm_k = 0u;")
 	if t.SplitK > 1 {
 		w.line("mm_k = mm_ks * %du;", depth)
@@ -217,52 +175,46 @@ func (m *Matmul) multiply(w *mmWriter) {
 		w.line("for (var mm_kk = 0u; mm_kk < %du; mm_kk += %du) {", depth, unroll)
 		w.depth++
 	}
-	at := [2]string{"mm_cur", fmt.Sprintf("mm_cur + %du", sides[0].vecs(t.BK))}
-	thread := [2]string{"mm_ty", "mm_tx"}
+	sides := m.sides()
+	at := [2]string{"mm_cur", fmt.Sprintf("mm_cur + %du", t.BM/4*t.BK)}
+	thread, fragments, apart := [2]string{"mm_ty", "mm_tx"}, [2]int{t.TM / 4, t.TN / 4}, [2]int{t.BM / t.TM, t.BN / t.TN}
 	moving := t.SplitK > 1 || unroll < depth
-	step := func(u int) string {
-		if moving {
-			return fmt.Sprintf("(mm_k + %du)", u)
-		}
-		return fmt.Sprintf("%du", u)
-	}
 	for u := range unroll {
-		if u%4 == 0 {
-			w.line("{")
-			w.depth++
-			for i := range sides {
-				if s := &sides[i]; s.byK() {
-					w.line("let mm_%sp = %s + %s / 4u * %du + %s;", s.name, at[i], step(u), s.rowVecs(), thread[i])
-					for f := range s.each {
-						w.line("let mm_%s%d = mm_sh[mm_%sp + %du];", s.name, f, s.name, (f/4*4+f%4)*(s.lanes+skew))
-					}
-				}
-			}
-		}
 		w.line("{")
 		w.depth++
 		for i := range sides {
-			if s := &sides[i]; !s.byK() {
-				m.fragments(w, s, at[i], thread[i], u, step(u), moving)
+			s := &sides[i]
+			factor, mask := m.permute(s)
+			k := fmt.Sprintf("%du", u)
+			if moving {
+				k = fmt.Sprintf("(mm_k + %du)", u)
+			}
+			perm := ""
+			if factor > 0 && moving {
+				perm = fmt.Sprintf(" ^ ((%s / 4u * %du) & %du)", k, factor, mask)
+			} else if c := u / 4 * factor & mask; c > 0 {
+				perm = fmt.Sprintf(" ^ %du", c)
+			}
+			w.line("let mm_%sp = %s + %s * %du;", s.name, at[i], k, s.tile/4)
+			for f := range fragments[i] {
+				col := thread[i]
+				switch {
+				case perm == "" || apart[i]*f%(mask+1) == 0:
+					w.line("let mm_%s%d = mm_sh[mm_%sp + (%s%s) + %du];", s.name, f, s.name, col, perm, f*apart[i])
+				default:
+					w.line("let mm_%s%d = mm_sh[mm_%sp + ((%s + %du)%s)];", s.name, f, s.name, col, f*apart[i], perm)
+				}
 			}
 		}
 		for i := range t.TM {
 			for j := range t.TN / 4 {
 				c := fmt.Sprintf("mm_c%d_%d", i, j)
-				a := fmt.Sprintf("vec4<f32>(%s)", sides[0].element(i, u))
-				b := fmt.Sprintf("mm_b%d", j)
-				if s := &sides[1]; s.byK() {
-					b = fmt.Sprintf("vec4<f32>(%s, %s, %s, %s)", s.element(4*j, u), s.element(4*j+1, u), s.element(4*j+2, u), s.element(4*j+3, u))
-				}
-				w.line("%s = %s;", c, m.fma(a, b, c))
+				a := fmt.Sprintf("vec4<f32>(mm_a%d.%c)", i/4, "xyzw"[i%4])
+				w.line("%s = %s;", c, m.fma(a, fmt.Sprintf("mm_b%d", j), c))
 			}
 		}
 		w.depth--
 		w.line("}")
-		if u%4 == 3 || u == unroll-1 {
-			w.depth--
-			w.line("}")
-		}
 	}
 	if unroll < depth {
 		w.line("mm_k += %du;", unroll)
@@ -271,37 +223,8 @@ func (m *Matmul) multiply(w *mmWriter) {
 	}
 }
 
-// element is row or column i of the thread's tile at step u.
-func (s *mmSide) element(i, u int) string {
-	if s.byK() {
-		return fmt.Sprintf("mm_%s%d.%c", s.name, i, "xyzw"[u%4])
-	}
-	return fmt.Sprintf("mm_%s%d.%c", s.name, i/4, "xyzw"[i%4])
-}
-
-// fragments reads the thread's fragments at step u, k, of an operand that is
-// stored by row.
-func (m *Matmul) fragments(w *mmWriter, s *mmSide, at, thread string, u int, k string, moving bool) {
-	factor, divisor, mask := m.permute(s)
-	perm := ""
-	if factor > 0 && moving {
-		perm = fmt.Sprintf(" ^ ((%s / %du * %du) & %du)", k, divisor, factor, mask)
-	} else if c := u / divisor * factor & mask; c > 0 {
-		perm = fmt.Sprintf(" ^ %du", c)
-	}
-	w.line("let mm_%sp = %s + %s * %du;", s.name, at, k, s.tile/4)
-	for f := range s.each / 4 {
-		switch {
-		case perm == "" || s.lanes*f%(mask+1) == 0:
-			w.line("let mm_%s%d = mm_sh[mm_%sp + (%s%s) + %du];", s.name, f, s.name, thread, perm, f*s.lanes)
-		default:
-			w.line("let mm_%s%d = mm_sh[mm_%sp + ((%s + %du)%s)];", s.name, f, s.name, thread, f*s.lanes, perm)
-		}
-	}
-}
-
 // mmLoader moves blocks of both operands from global memory through registers to
-// workgroup memory. The blocks of A and then those of B are dealt out to the
+// workgroup memory. The 4x4 blocks of A and then those of B are dealt out to the
 // threads in rounds.
 type mmLoader struct {
 	m      *Matmul
@@ -335,15 +258,9 @@ func (ld *mmLoader) each(w *mmWriter, r int, f func(i int, q string), declare bo
 	lo, hi := r*threads, (r+1)*threads
 	cut, end := ld.blocks[0], ld.blocks[0]+ld.blocks[1]
 	if declare {
-		w.line("var mm_o%d = 0u;", r) // outer index of the block, in fours where it has several
-		w.line("var mm_q%d = 0u;", r) // its k, in fours, or its k
-		places := 0
-		for i, s := range ld.sides {
-			if i == 0 && lo < cut || i == 1 && hi > cut {
-				places = max(places, ld.places(&s))
-			}
-		}
-		for j := range places {
+		w.line("var mm_o%d = 0u;", r) // outer index of the block, in fours
+		w.line("var mm_q%d = 0u;", r) // its k, in fours
+		for j := range 4 {
 			w.line("var mm_r%d_%d = 0u;", r, j) // places of its outer indices
 		}
 	}
@@ -380,62 +297,32 @@ func (ld *mmLoader) each(w *mmWriter, r int, f func(i int, q string), declare bo
 	}
 }
 
-// places is the number of outer indices of a block of operand s.
-func (ld *mmLoader) places(s *mmSide) int {
-	switch {
-	case s.byK():
-		return 4 / ld.perOuter()
-	case s.vec:
-		return 4
-	}
-	return 16
-}
-
-// perOuter is how many vec4s along k a block has for each outer index, where it
-// is stored by k.
-func (ld *mmLoader) perOuter() int { return min(4, ld.m.Tile.BK/4) }
-
-// span is the distance of the outer indices of such a block.
-func (ld *mmLoader) span(s *mmSide) int { return s.tile / (4 / ld.perOuter()) }
-
 // coordinates finds block q of operand i, adjacent threads taking blocks that
 // lie side by side in memory, and the places of its outer indices.
 func (ld *mmLoader) coordinates(w *mmWriter, i, r int, q string) {
 	s := &ld.sides[i]
-	base, guard := "mm_m0", s.outer%s.tile != 0
+	outer4, k4 := s.tile/4, ld.m.Tile.BK/4
+	if s.alongK {
+		w.line("mm_q%d = %s %% %du;", r, q, k4)
+		w.line("mm_o%d = %s / %du;", r, q, k4)
+	} else {
+		w.line("mm_o%d = %s %% %du;", r, q, outer4)
+		w.line("mm_q%d = %s / %du;", r, q, outer4)
+	}
+	base := "mm_m0"
 	if !s.isA {
 		base = "mm_n0"
 	}
-	place := func(j int) string { return fmt.Sprintf("mm_r%d_%d", r, j) }
-	switch {
-	case s.byK():
-		span, each := ld.span(s), ld.perOuter()
-		w.line("let mm_o = %s %% %du;", q, span)
-		w.line("mm_o%d = mm_o;", r)
-		w.line("mm_q%d = %s / %du * %du;", r, q, span, each)
-		for e := range 4 / each {
-			s.outerOffsets(w, "", fmt.Sprintf("%s + mm_o + %du", base, e*span), 1, guard, func(int) string { return place(e) })
-		}
-	case s.vec && s.alongK:
-		k4 := ld.m.Tile.BK / 4
-		w.line("mm_q%d = %s %% %du;", r, q, k4)
-		w.line("mm_o%d = %s / %du;", r, q, k4)
-		s.outerOffsets(w, "", fmt.Sprintf("%s + mm_o%d * 4u", base, r), 4, guard, place)
-	case s.vec:
-		w.line("mm_o%d = %s %% %du;", r, q, s.tile/4)
-		w.line("mm_q%d = %s / %du;", r, q, s.tile/4)
-		first := fmt.Sprintf("%s + mm_o%d * 4u", base, r)
+	guard, n := s.outer%s.tile != 0, 4
+	w.line("let mm_o = %s + mm_o%d * 4u;", base, r)
+	first := "mm_o"
+	if s.vec && !s.alongK {
+		n = 1
 		if guard {
-			first = fmt.Sprintf("min(%s, %du)", first, s.outer-4)
-		}
-		s.outerOffsets(w, "", first, 1, false, place)
-	default:
-		w.line("mm_q%d = %s %% %du;", r, q, ld.m.Tile.BK)
-		w.line("mm_o%d = %s / %du;", r, q, ld.m.Tile.BK)
-		for j := range 4 {
-			s.outerOffsets(w, "", fmt.Sprintf("%s + (mm_o%d + %du) * 4u", base, r, j*s.tile/16), 4, guard, func(c int) string { return place(4*j + c) })
+			first, guard = fmt.Sprintf("min(mm_o, %du)", s.outer-4), false
 		}
 	}
+	s.outerOffsets(w, "", first, n, guard, func(j int) string { return fmt.Sprintf("mm_r%d_%d", r, j) })
 }
 
 // load fills the registers with the blocks at mm_k0.
@@ -449,109 +336,70 @@ func (ld *mmLoader) load(w *mmWriter) {
 
 func (ld *mmLoader) loadBlock(w *mmWriter, i, r int) {
 	s, t := &ld.sides[i], ld.m.Tile
-	guard := s.k%t.BK != 0
-	keep := func(zero, e, k string) string {
-		if guard {
-			return fmt.Sprintf("select(%s, %s, %s < %du)", zero, e, k, s.k)
+	guardK := s.k%t.BK != 0
+	w.line("let mm_k = mm_k0 + mm_q%d * 4u;", r)
+	keep := func(zero, e string, j int) string {
+		if guardK {
+			return fmt.Sprintf("select(%s, %s, mm_k + %du < %du)", zero, e, j, s.k)
 		}
 		return e
 	}
-	place := func(j int) string { return fmt.Sprintf("mm_r%d_%d", r, j) }
-	set := func(j int, e string) { w.line("mm_p%d_%d = %s;", r, j, e) }
-	switch {
-	case s.byK():
-		each := ld.perOuter()
-		first := "mm_k0"
-		if ld.blocks[i] > ld.span(s) { // else the block reaches over all of k
-			first = fmt.Sprintf("mm_k0 + mm_q%d * 4u", r)
-		}
-		for f := range each {
-			s.kOffsets(w, fmt.Sprintf("%s + %du", first, 4*f), guard, func(c int) string { return fmt.Sprintf("mm_g%d", 4*f+c) })
-		}
-		for j := range 4 {
-			var e [4]string
-			for c := range 4 {
-				k := 4*(j%each) + c
-				e[c] = keep("0.0", s.scalar(place(j/each), fmt.Sprintf("mm_g%d", k)), fmt.Sprintf("%s + %du", first, k))
-			}
-			set(j, fmt.Sprintf("vec4<f32>(%s, %s, %s, %s)", e[0], e[1], e[2], e[3]))
-		}
-	case s.vec && s.alongK:
-		w.line("let mm_k = mm_k0 + mm_q%d * 4u;", r)
+	row := func(j int) string { return fmt.Sprintf("mm_r%d_%d", r, j) }
+	if s.vec && s.alongK {
 		k := "mm_k"
-		if guard {
+		if guardK {
 			k = fmt.Sprintf("min(mm_k, %du)", s.k-4)
 		}
 		w.line("let mm_g = %s;", s.walk(false).At(k))
 		for j := range 4 {
-			set(j, keep("vec4<f32>()", s.vec4(place(j), "mm_g"), "mm_k"))
+			w.line("mm_p%d_%d = %s;", r, j, keep("vec4<f32>()", s.vec4(row(j), "mm_g"), 0))
 		}
-	case s.vec:
-		w.line("let mm_k = mm_k0 + mm_q%d * 4u;", r)
-		step := func(j int) string { return fmt.Sprintf("mm_g%d", j) }
-		s.kOffsets(w, "mm_k", guard, step)
-		for j := range 4 {
-			set(j, keep("vec4<f32>()", s.vec4(place(0), step(j)), fmt.Sprintf("mm_k + %du", j)))
+		return
+	}
+	step := func(j int) string { return fmt.Sprintf("mm_g%d", j) }
+	s.kOffsets(w, "mm_k", guardK, step)
+	for j := range 4 {
+		if s.vec {
+			w.line("mm_p%d_%d = %s;", r, j, keep("vec4<f32>()", s.vec4(row(0), step(j)), j))
+			continue
 		}
-	default:
-		w.line("let mm_k = mm_k0 + mm_q%d;", r)
-		k := "mm_k"
-		if guard {
-			k = fmt.Sprintf("min(mm_k, %du)", s.k-1)
+		var e [4]string
+		for c := range 4 {
+			if s.alongK { // register j is a row of the block, as with vec4 loads
+				e[c] = keep("0.0", s.scalar(row(j), step(c)), c)
+			} else {
+				e[c] = keep("0.0", s.scalar(row(c), step(j)), j)
+			}
 		}
-		w.line("let mm_g = %s;", s.walk(false).At(k))
-		for j := range 4 {
-			e := fmt.Sprintf("vec4<f32>(%s, %s, %s, %s)", s.scalar(place(4*j), "mm_g"), s.scalar(place(4*j+1), "mm_g"), s.scalar(place(4*j+2), "mm_g"), s.scalar(place(4*j+3), "mm_g"))
-			set(j, keep("vec4<f32>()", e, "mm_k"))
-		}
+		w.line("mm_p%d_%d = vec4<f32>(%s, %s, %s, %s);", r, j, e[0], e[1], e[2], e[3])
 	}
 }
 
 // save writes the registers to the workgroup array at the given stage.
 func (ld *mmLoader) save(w *mmWriter, stage string) {
+	t := ld.m.Tile
 	w.depth++
 	for r := range ld.rounds {
-		ld.each(w, r, func(i int, _ string) { ld.saveBlock(w, i, r, stage) }, false)
+		ld.each(w, r, func(i int, _ string) {
+			s := &ld.sides[i]
+			at := 0
+			if !s.isA {
+				at = t.BM / 4 * t.BK
+			}
+			perm := ""
+			if factor, mask := ld.m.permute(s); factor > 0 {
+				perm = fmt.Sprintf(" ^ ((mm_q%d * %du) & %du)", r, factor, mask)
+			}
+			w.line("let mm_at = %s + %du + mm_q%d * %du + (mm_o%d%s);", stage, at, r, s.tile, r, perm)
+			for k := range 4 {
+				v := fmt.Sprintf("mm_p%d_%d", r, k)
+				if s.alongK {
+					c := "xyzw"[k]
+					v = fmt.Sprintf("vec4<f32>(mm_p%d_0.%c, mm_p%d_1.%c, mm_p%d_2.%c, mm_p%d_3.%c)", r, c, r, c, r, c, r, c)
+				}
+				w.line("mm_sh[mm_at + %du] = %s;", k*s.tile/4, v)
+			}
+		}, false)
 	}
 	w.depth--
-}
-
-func (ld *mmLoader) saveBlock(w *mmWriter, i, r int, stage string) {
-	s := &ld.sides[i]
-	at := stage
-	if !s.isA {
-		at = fmt.Sprintf("%s + %du", stage, ld.sides[0].vecs(ld.m.Tile.BK))
-	}
-	factor, divisor, mask := ld.m.permute(s)
-	switch {
-	case s.byK():
-		each := ld.perOuter()
-		span := ld.span(s)
-		for j := range 4 {
-			if j%each == 0 {
-				w.line("let mm_n%d = mm_o%d + %du;", j/each, r, j/each*span)
-				w.line("let mm_at%d = %s + mm_q%d * %du + %s;", j/each, at, r, s.rowVecs(), s.slot(fmt.Sprintf("mm_n%d", j/each)))
-			}
-			w.line("mm_sh[mm_at%d + %du] = mm_p%d_%d;", j/each, j%each*s.rowVecs(), r, j)
-		}
-	case s.vec:
-		perm := ""
-		if factor > 0 {
-			perm = fmt.Sprintf(" ^ ((mm_q%d * %du) & %du)", r, factor*4/divisor, mask)
-		}
-		w.line("let mm_at = %s + mm_q%d * %du + (mm_o%d%s);", at, r, s.tile, r, perm)
-		for k := range 4 {
-			v := fmt.Sprintf("mm_p%d_%d", r, k)
-			if s.alongK {
-				c := "xyzw"[k]
-				v = fmt.Sprintf("vec4<f32>(mm_p%d_0.%c, mm_p%d_1.%c, mm_p%d_2.%c, mm_p%d_3.%c)", r, c, r, c, r, c, r, c)
-			}
-			w.line("mm_sh[mm_at + %du] = %s;", k*s.tile/4, v)
-		}
-	default:
-		w.line("let mm_at = %s + mm_q%d * %du;", at, r, s.tile/4)
-		for j := range 4 {
-			w.line("mm_sh[mm_at + ((mm_o%d + %du) ^ (mm_q%d & %du))] = mm_p%d_%d;", r, j*s.tile/16, r, mask, r, j)
-		}
-	}
 }
