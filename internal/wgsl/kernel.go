@@ -349,17 +349,22 @@ func (w *writer) spread(n int) (groups [3]int) {
 	return [3]int{x, (n + x - 1) / x, 1}
 }
 
-// coordinates prints loop variables from..to of the row-major number in name.
+// coordinates prints loop variables from..to of the row-major number in name,
+// which is divided as u32: that is cheaper than with a sign.
 func (w *writer) coordinates(from, to int, name string) {
-	rest := name
+	if to-from == 1 {
+		w.line("let i%d = %s;", from, name)
+		return
+	}
+	rest := "u32(" + name + ")"
 	for d := to - 1; d >= from; d-- {
 		n := w.k.Dims[d]
 		switch {
 		case d == from:
-			w.line("let i%d = %s;", d, rest)
+			w.line("let i%d = i32(%s);", d, rest)
 		default:
-			w.line("let i%d = (%s) %% %d;", d, rest, n)
-			rest = fmt.Sprintf("(%s) / %d", rest, n)
+			w.line("let i%d = i32(%s %% %du);", d, rest, n)
+			rest = fmt.Sprintf("%s / %du", rest, n)
 		}
 	}
 }

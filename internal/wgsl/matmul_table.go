@@ -97,7 +97,14 @@ func hardwareTiles(m *Matmul) []Tile {
 		{BM: 32, BN: 64, BK: 32, TM: 4, TN: 8, SplitK: 4, Shared: true, Stages: 1},
 		{BM: 32, BN: 32, BK: 32, TM: 4, TN: 4, SplitK: 4, Shared: true, Stages: 2},
 	}
+	few := m.workgroups(64, 64) < 300 // tiles that would leave a large GPU partly idle
 	switch {
+	case m.M <= 2 && m.N >= 512 && m.K <= 128:
+		// A depthwise convolution: each output is a short sum of its own.
+		return []Tile{{BM: m.M, BN: 256, TM: m.M, TN: 4, Unroll: 2}, {BM: m.M, BN: 128, TM: m.M, TN: 4}}
+	case m.M <= 2 && m.N <= 64 && m.K >= 512:
+		// The gradient of its weight: few long sums for each of many channels.
+		return splits(m, Tile{BM: m.M, BN: (m.N + 3) / 4 * 4, TM: m.M, TN: 4}, Tile{BM: m.M, BN: 4, TM: m.M, TN: 4})
 	case m.N <= 2 || m.M <= 4 && m.B.Contig == 1:
 		// A workgroup to an output, its threads side by side along k. The rows that
 		// M lacks are read again and not stored.
@@ -105,8 +112,21 @@ func hardwareTiles(m *Matmul) []Tile {
 			splits(m, Tile{BM: 8, BN: 1, TM: 4, TN: 1, Unroll: 2}, Tile{BM: 1, BN: 8, TM: 1, TN: 4, Unroll: 2})...)
 	case m.M <= 4:
 		return splits(m, Tile{BM: 4, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 1, BN: 8, TM: 1, TN: 4, Unroll: 2})
-	case m.K < 32 && m.workgroups(64, 64) < 300:
+	case m.K < 32 && few:
 		return splits(m, Tile{BM: 16, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 8, BN: 8, TM: 4, TN: 4, Unroll: 2})
+	case m.B.Window > 0 && m.workgroups(32, 128) >= 150:
+		return append(windowTiles(m), narrow(m)...)
+	case m.M <= 48 && m.workgroups(32, 128) >= 150, m.M <= 48 && m.N <= 32 && m.workgroups(32, 32) >= 100:
+		return append(narrow(m), medium...)
+	case m.M <= 96 && m.workgroups(64, 64) >= 200:
+		return append([]Tile{
+			{BM: 64, BN: 64, BK: 16, TM: 8, TN: 8, Shared: true, Stages: 1},
+			{BM: 64, BN: 64, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 1},
+		}, medium...)
+	case alongK(m) && m.workgroups(64, 64) >= 200:
+		return append([]Tile{{BM: 64, BN: 64, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 1}}, medium...)
+	case m.workgroups(128, 128) >= 200 && m.B.Vec4 == "":
+		return append([]Tile{large[1], large[2]}, medium...)
 	case m.workgroups(128, 128) >= 200:
 		return append(large, medium...)
 	case m.workgroups(64, 64) >= 100:
@@ -117,6 +137,44 @@ func hardwareTiles(m *Matmul) []Tile {
 		return append(splits(m, Tile{BM: 16, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 16, BN: 32, TM: 4, TN: 4, Unroll: 2}), split...)
 	}
 	return splits(m, Tile{BM: 8, BN: 8, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 4, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 8, BN: 8, TM: 2, TN: 2, Unroll: 2})
+}
+
+// alongK says that B is read one by one along k: a convolution's windows in the
+// gradient of its weight.
+func alongK(m *Matmul) bool { return m.B.Contig == 1 && m.B.Vec4 == "" }
+
+// narrow tiles are for products of about 32 rows.
+func narrow(m *Matmul) []Tile {
+	list := []Tile{
+		{BM: 32, BN: 128, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 1},
+		{BM: 32, BN: 64, BK: 16, TM: 4, TN: 4, Shared: true, Stages: 1},
+	}
+	switch {
+	case m.N <= 32:
+		return append([]Tile{{BM: 32, BN: 32, BK: 32, TM: 4, TN: 4, SplitK: 2, Shared: true, Stages: 1}}, list...)
+	case alongK(m):
+		return append([]Tile{{BM: 32, BN: 128, BK: 32, TM: 4, TN: 8, SplitK: 2, Shared: true, Stages: 1}}, list...)
+	}
+	return list
+}
+
+// windowTiles are for convolutions whose windows are read in vec4s: blocks of k
+// are whole rows of the kernel, and fours.
+func windowTiles(m *Matmul) []Tile {
+	bk := m.B.Window
+	for bk%4 != 0 || bk < 16 {
+		bk += m.B.Window
+	}
+	if m.M <= 48 {
+		return []Tile{
+			{BM: 32, BN: 256, BK: bk, TM: 8, TN: 8, Shared: true, Stages: 1},
+			{BM: 32, BN: 128, BK: bk, TM: 4, TN: 8, Shared: true, Stages: 1},
+		}
+	}
+	return []Tile{
+		{BM: 64, BN: 128, BK: bk, TM: 8, TN: 8, Shared: true, Stages: 1},
+		{BM: 64, BN: 64, BK: bk, TM: 8, TN: 8, Shared: true, Stages: 1},
+	}
 }
 
 // splits gives each tile the largest split that leaves a thread at least two fours

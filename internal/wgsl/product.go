@@ -11,13 +11,16 @@ import (
 // matmulKernel prints a matrix product through the template, with the
 // kernel's program as its epilogue.
 func (w *writer) matmulKernel() (size, groups [3]int, err error) {
-	m := w.matmul()
+	k, m := w.k, w.matmul()
 	m.Tile = ChooseTile(m, w.opt.Tile)
 	if w.opt.Pick != nil {
 		m.Tile = w.opt.Pick(m)
 	}
 	if err := m.Check(w.opt.Tile); err != nil {
 		return size, groups, err
+	}
+	if b := k.Vals[k.Product.B].N; m.B.Window > 0 {
+		w.vec4[b] = m.sides()[1].window > 0
 	}
 	w.wide = m.N%4 == 0 && m.Tile.TN%4 == 0
 	if w.wide {
@@ -77,16 +80,16 @@ func (w *writer) operand(val, rowDim, colDim int) MatmulOperand {
 		}
 		return fmt.Sprintf("b%d[%s]", v.N, place)
 	}
-	rowStep, rowAlign, rowOK := fours(row, rowDim)
-	colStep, colAlign, colOK := fours(col, colDim)
+	rowStep, rowAlign, _ := fours(row, rowDim)
+	colStep, colAlign, _ := fours(col, colDim)
 	even := divisible(v.Index.Const)
 	switch {
 	case colStep == 1:
 		op.Contig = 0
-		even = even && colOK && divisible(colAlign) && allDivisible(row, rowDim)
+		even = even && divisible(colAlign) && allDivisible(row, rowDim)
 	case rowStep == 1:
 		op.Contig = 1
-		even = even && rowOK && divisible(rowAlign) && allDivisible(col, colDim)
+		even = even && divisible(rowAlign) && allDivisible(col, colDim)
 	default:
 		even = false
 		// Windows whose rows are no multiple of four wide are still mostly contiguous.
@@ -118,11 +121,47 @@ func (w *writer) operand(val, rowDim, colDim int) MatmulOperand {
 			return "u32(" + x.Format(func(d int) string { return vars[d] }, nil) + ")"
 		}
 	}
-	if even && k.Bufs[v.N].DType == ir.F32 && k.Bufs[v.N].Elems%4 == 0 && w.soleUse(v.N, val) {
+	if k.Bufs[v.N].DType != ir.F32 || k.Bufs[v.N].Elems%4 != 0 || !w.soleUse(v.N, val) {
+		return op
+	}
+	switch {
+	case even:
 		op.Vec4 = fmt.Sprintf("b%d", v.N)
 		w.vec4[v.N] = true
+	case rowDim == r && colStep == 1 && divisible(colAlign) && divisible(v.Index.Const) && op.Batch == nil && divisible(stride):
+		op.Windows, op.Window = fmt.Sprintf("b%d", v.N), w.window(v, row)
 	}
 	return op
+}
+
+// window is how many steps of k, from a multiple of that on, walk through adjacent
+// elements from a place divisible by 4 on: the width of a kernel. 0 is none.
+func (w *writer) window(v *kernel.Val, row kernel.Index) int {
+	k := w.k.Product.K
+	if k > 1<<16 {
+		return 0
+	}
+	place := make([]int, k)
+	for i := range place {
+		place[i] = row.Eval(func(int) int { return i })
+	}
+	n := 1
+	for n < k && place[n] == place[0]+n {
+		n++
+	}
+	if n < 2 || n > 13 || k%n != 0 {
+		return 0
+	}
+	for i, p := range place {
+		if first := place[i-i%n]; first%4 != 0 || p != first+i%n {
+			return 0
+		}
+	}
+	// The last vec4 may not lie beyond the buffer.
+	if _, hi := v.Index.Range(); hi-(n+2)+(n+6)/4*4 > w.k.Bufs[v.N].Elems {
+		return 0
+	}
+	return n
 }
 
 // unitStep reports whether x has loop variable d with a factor of 1, or a
