@@ -150,6 +150,7 @@ type exec struct {
 
 	staging [backend.Depth]*gpu.Readback
 	steps   [backend.Depth]int
+	tickets [backend.Depth]gpu.Ticket // what to wait for where there are no results
 	streams [backend.Depth][plan.RingSlots + 1]*gpu.Stream
 	head, n int // oldest uncollected submit and their number
 	bytes   []byte
@@ -348,7 +349,14 @@ func (e *exec) Submit(n int, scalars []uint32) error {
 	if err != nil {
 		return err
 	}
-	if _, err := e.b.dev.Submit(s); err != nil {
+	// Without results to read nobody waits in Collect, so that a prediction waits
+	// once, for what it reads; here it is seen to that submits do not pile up.
+	if t := e.tickets[slot]; e.p.RingWords == 0 && !t.Done() {
+		if err := t.Wait(); err != nil {
+			return err
+		}
+	}
+	if e.tickets[slot], err = e.b.dev.Submit(s); err != nil {
 		return err
 	}
 	if e.p.RingWords > 0 {

@@ -43,13 +43,6 @@ type MatmulOperand struct {
 	// index are adjacent within aligned fours, and all else is divisible by 4.
 	Vec4 string
 
-	// Windows names the same kind of binding where B has the windows of an image:
-	// Window steps of k from a multiple of it on are adjacent, four columns are, all
-	// else is divisible by 4. Then the vec4s that a group of windows reaches over
-	// serve all of its steps.
-	Windows string
-	Window  int
-
 	// Element (b, row, col) is number Offset + b*BatchStride + row*RowStride +
 	// col*ColStride, except that Batch, Row and Col replace their products.
 	Offset, BatchStride, RowStride, ColStride int
@@ -204,7 +197,6 @@ type mmSide struct {
 	isA    bool // rows are the outer index
 	alongK bool // elements adjacent along k
 	vec    bool // Vec4 can be read
-	window int  // steps of k that one set of vec4s serves; 0 if Windows cannot be read
 }
 
 func (m *Matmul) sides() [2]mmSide {
@@ -217,9 +209,6 @@ func (m *Matmul) sides() [2]mmSide {
 		}
 		// A vec4 may not reach past the matrix: what lies there need not be ours.
 		s.vec = s.op.Vec4 != "" && s.op.Contig >= 0 && extent%4 == 0
-		if w := s.op.Window; w > 0 && !s.isA && m.Tile.Shared && s.outer%4 == 0 && s.k%w == 0 && m.Tile.BK%w == 0 {
-			s.window = w
-		}
 	}
 	return [2]mmSide{a, b}
 }

@@ -13,12 +13,6 @@ package wgsl
 // whichever way the operand lies. Such an operand's columns are permuted, too:
 // adjacent threads read adjacent fours of k, whose places in workgroup memory
 // would all fall into the same banks.
-//
-// The windows of a convolution are not aligned, so that they have to be read one
-// by one, and then the loads are what takes the time. But where the image's rows
-// are, four windows and the steps of one row of the kernel together reach over
-// two aligned vec4s: those are read once, and shifted in the registers. Such a
-// block is four columns of as many steps of k as the kernel is wide.
 
 import "fmt"
 
@@ -244,9 +238,6 @@ func (m *Matmul) loader(w *mmWriter) *mmLoader {
 	ld := &mmLoader{m: m, sides: m.sides()}
 	for i := range ld.sides {
 		ld.blocks[i] = ld.sides[i].tile * t.BK / 16
-		if n := ld.sides[i].window; n > 0 {
-			ld.blocks[i] = ld.sides[i].tile / 4 * (t.BK / n)
-		}
 	}
 	total, threads := ld.blocks[0]+ld.blocks[1], t.threads()
 	ld.rounds = (total + threads - 1) / threads
@@ -268,7 +259,7 @@ func (ld *mmLoader) each(w *mmWriter, r int, f func(i int, q string), declare bo
 	cut, end := ld.blocks[0], ld.blocks[0]+ld.blocks[1]
 	if declare {
 		w.line("var mm_o%d = 0u;", r) // outer index of the block, in fours
-		w.line("var mm_q%d = 0u;", r) // its k, in fours or windows
+		w.line("var mm_q%d = 0u;", r) // its k, in fours
 		for j := range 4 {
 			w.line("var mm_r%d_%d = 0u;", r, j) // places of its outer indices
 		}
@@ -325,7 +316,7 @@ func (ld *mmLoader) coordinates(w *mmWriter, i, r int, q string) {
 	guard, n := s.outer%s.tile != 0, 4
 	w.line("let mm_o = %s + mm_o%d * 4u;", base, r)
 	first := "mm_o"
-	if s.vec && !s.alongK || s.window > 0 {
+	if s.vec && !s.alongK {
 		n = 1
 		if guard {
 			first, guard = fmt.Sprintf("min(mm_o, %du)", s.outer-4), false
@@ -346,10 +337,6 @@ func (ld *mmLoader) load(w *mmWriter) {
 func (ld *mmLoader) loadBlock(w *mmWriter, i, r int) {
 	s, t := &ld.sides[i], ld.m.Tile
 	guardK := s.k%t.BK != 0
-	if s.window > 0 {
-		ld.loadWindows(w, s, r, guardK)
-		return
-	}
 	w.line("let mm_k = mm_k0 + mm_q%d * 4u;", r)
 	keep := func(zero, e string, j int) string {
 		if guardK {
@@ -388,35 +375,6 @@ func (ld *mmLoader) loadBlock(w *mmWriter, i, r int) {
 	}
 }
 
-// loadWindows loads what four windows reach over.
-func (ld *mmLoader) loadWindows(w *mmWriter, s *mmSide, r int, guard bool) {
-	w.line("let mm_k = mm_k0 + mm_q%d * %du;", r, s.window)
-	k := "mm_k"
-	if guard {
-		k = fmt.Sprintf("min(mm_k, %du)", s.k-s.window)
-	}
-	w.line("let mm_g = (mm_r%d_0 + %s) >> 2u;", r, s.walk(false).At(k))
-	for j := range (s.window + 6) / 4 {
-		e := fmt.Sprintf("%s[mm_g + %du]", s.op.Windows, j)
-		if guard {
-			e = fmt.Sprintf("select(vec4<f32>(), %s, mm_k < %du)", e, s.k)
-		}
-		w.line("mm_p%d_%d = %s;", r, j, e)
-	}
-}
-
-// saveWindows stores each step of k as its four columns.
-func (ld *mmLoader) saveWindows(w *mmWriter, s *mmSide, r, at int, stage string) {
-	w.line("let mm_at = %s + %du + mm_q%d * %du + mm_o%d;", stage, at, r, s.window*s.tile/4, r)
-	for k := range s.window {
-		var e [4]string
-		for c := range 4 {
-			e[c] = fmt.Sprintf("mm_p%d_%d.%c", r, (k+c)/4, "xyzw"[(k+c)%4])
-		}
-		w.line("mm_sh[mm_at + %du] = vec4<f32>(%s, %s, %s, %s);", k*s.tile/4, e[0], e[1], e[2], e[3])
-	}
-}
-
 // save writes the registers to the workgroup array at the given stage.
 func (ld *mmLoader) save(w *mmWriter, stage string) {
 	t := ld.m.Tile
@@ -427,10 +385,6 @@ func (ld *mmLoader) save(w *mmWriter, stage string) {
 			at := 0
 			if !s.isA {
 				at = t.BM / 4 * t.BK
-			}
-			if s.window > 0 {
-				ld.saveWindows(w, s, r, at, stage)
-				return
 			}
 			perm := ""
 			if factor, mask := ld.m.permute(s); factor > 0 {

@@ -99,10 +99,12 @@ func hardwareTiles(m *Matmul) []Tile {
 	}
 	few := m.workgroups(64, 64) < 300 // tiles that would leave a large GPU partly idle
 	switch {
-	case m.M <= 2 && m.N >= 512 && m.K <= 128:
+	case m.M <= 2 && m.Batch > 1 && m.N >= 1024 && m.K <= 128:
 		// A depthwise convolution: each output is a short sum of its own.
 		return []Tile{{BM: m.M, BN: 256, TM: m.M, TN: 4, Unroll: 2}, {BM: m.M, BN: 128, TM: m.M, TN: 4}}
-	case m.M <= 2 && m.N <= 64 && m.K >= 512:
+	case m.M <= 2 && m.Batch > 1 && m.N >= 32 && m.K <= 128:
+		return []Tile{{BM: m.M, BN: 64, TM: m.M, TN: 1}, {BM: m.M, BN: 32, TM: m.M, TN: 1}}
+	case m.M <= 2 && m.Batch > 1 && m.N <= 64 && m.K >= 512:
 		// The gradient of its weight: few long sums for each of many channels.
 		return splits(m, Tile{BM: m.M, BN: (m.N + 3) / 4 * 4, TM: m.M, TN: 4}, Tile{BM: m.M, BN: 4, TM: m.M, TN: 4})
 	case m.N <= 2 || m.M <= 4 && m.B.Contig == 1:
@@ -114,8 +116,6 @@ func hardwareTiles(m *Matmul) []Tile {
 		return splits(m, Tile{BM: 4, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 1, BN: 8, TM: 1, TN: 4, Unroll: 2})
 	case m.K < 32 && few:
 		return splits(m, Tile{BM: 16, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 8, BN: 8, TM: 4, TN: 4, Unroll: 2})
-	case m.B.Window > 0 && m.workgroups(32, 128) >= 150:
-		return append(windowTiles(m), narrow(m)...)
 	case m.M <= 48 && m.workgroups(32, 128) >= 150, m.M <= 48 && m.N <= 32 && m.workgroups(32, 32) >= 100:
 		return append(narrow(m), medium...)
 	case m.M <= 96 && m.workgroups(64, 64) >= 200:
@@ -156,25 +156,6 @@ func narrow(m *Matmul) []Tile {
 		return append([]Tile{{BM: 32, BN: 128, BK: 32, TM: 4, TN: 8, SplitK: 2, Shared: true, Stages: 1}}, list...)
 	}
 	return list
-}
-
-// windowTiles are for convolutions whose windows are read in vec4s: blocks of k
-// are whole rows of the kernel, and fours.
-func windowTiles(m *Matmul) []Tile {
-	bk := m.B.Window
-	for bk%4 != 0 || bk < 16 {
-		bk += m.B.Window
-	}
-	if m.M <= 48 {
-		return []Tile{
-			{BM: 32, BN: 256, BK: bk, TM: 8, TN: 8, Shared: true, Stages: 1},
-			{BM: 32, BN: 128, BK: bk, TM: 4, TN: 8, Shared: true, Stages: 1},
-		}
-	}
-	return []Tile{
-		{BM: 64, BN: 128, BK: bk, TM: 8, TN: 8, Shared: true, Stages: 1},
-		{BM: 64, BN: 64, BK: bk, TM: 8, TN: 8, Shared: true, Stages: 1},
-	}
 }
 
 // splits gives each tile the largest split that leaves a thread at least two fours

@@ -11,16 +11,13 @@ import (
 // matmulKernel prints a matrix product through the template, with the
 // kernel's program as its epilogue.
 func (w *writer) matmulKernel() (size, groups [3]int, err error) {
-	k, m := w.k, w.matmul()
+	m := w.matmul()
 	m.Tile = ChooseTile(m, w.opt.Tile)
 	if w.opt.Pick != nil {
 		m.Tile = w.opt.Pick(m)
 	}
 	if err := m.Check(w.opt.Tile); err != nil {
 		return size, groups, err
-	}
-	if b := k.Vals[k.Product.B].N; m.B.Window > 0 {
-		w.vec4[b] = m.sides()[1].window > 0
 	}
 	w.wide = m.N%4 == 0 && m.Tile.TN%4 == 0
 	if w.wide {
@@ -121,47 +118,11 @@ func (w *writer) operand(val, rowDim, colDim int) MatmulOperand {
 			return "u32(" + x.Format(func(d int) string { return vars[d] }, nil) + ")"
 		}
 	}
-	if k.Bufs[v.N].DType != ir.F32 || k.Bufs[v.N].Elems%4 != 0 || !w.soleUse(v.N, val) {
-		return op
-	}
-	switch {
-	case even:
+	if even && k.Bufs[v.N].DType == ir.F32 && k.Bufs[v.N].Elems%4 == 0 && w.soleUse(v.N, val) {
 		op.Vec4 = fmt.Sprintf("b%d", v.N)
 		w.vec4[v.N] = true
-	case rowDim == r && colStep == 1 && divisible(colAlign) && divisible(v.Index.Const) && op.Batch == nil && divisible(stride):
-		op.Windows, op.Window = fmt.Sprintf("b%d", v.N), w.window(v, row)
 	}
 	return op
-}
-
-// window is how many steps of k, from a multiple of that on, walk through adjacent
-// elements from a place divisible by 4 on: the width of a kernel. 0 is none.
-func (w *writer) window(v *kernel.Val, row kernel.Index) int {
-	k := w.k.Product.K
-	if k > 1<<16 {
-		return 0
-	}
-	place := make([]int, k)
-	for i := range place {
-		place[i] = row.Eval(func(int) int { return i })
-	}
-	n := 1
-	for n < k && place[n] == place[0]+n {
-		n++
-	}
-	if n < 2 || n > 13 || k%n != 0 {
-		return 0
-	}
-	for i, p := range place {
-		if first := place[i-i%n]; first%4 != 0 || p != first+i%n {
-			return 0
-		}
-	}
-	// The last vec4 may not lie beyond the buffer.
-	if _, hi := v.Index.Range(); hi-(n+2)+(n+6)/4*4 > w.k.Bufs[v.N].Elems {
-		return 0
-	}
-	return n
 }
 
 // unitStep reports whether x has loop variable d with a factor of 1, or a

@@ -82,6 +82,7 @@ func measureModel(dev *device.Device, model, mode string, batch, per int, length
 				return done, err
 			}
 		}
+		p.Result(0) // waits for large results; small ones Collect has waited for
 		return done, nil
 	}
 	if _, err := run(0, 1); err != nil {
