@@ -31,7 +31,8 @@ func TestConvKernels(t *testing.T) {
 		{[]int{6, 32, 12, 12}, []int{32, 1, 3, 3}, ConvOptions{Groups: 32, Padding: [2]int{1, 1}}},                       // depthwise
 		{[]int{3, 20, 14, 14}, []int{20, 1, 5, 5}, ConvOptions{Groups: 20, Stride: [2]int{2, 2}, Padding: [2]int{2, 2}}}, // depthwise, strided
 		{[]int{4, 12, 10, 10}, []int{8, 6, 3, 3}, ConvOptions{Groups: 2}},
-		{[]int{56, 3, 24, 24}, []int{40, 3, 5, 5}, ConvOptions{}}, // windows over aligned rows; k = 75 is no multiple of a block
+		{[]int{16, 8, 16, 16}, []int{8, 4, 3, 3}, ConvOptions{Groups: 2}}, // groups, with a sum of 3,136
+		{[]int{56, 3, 24, 24}, []int{40, 3, 5, 5}, ConvOptions{}},         // many tiles; k = 75 is no multiple of a block
 	}
 	r := rand.New(rand.NewPCG(11, 12))
 	for _, c := range cases {
