@@ -1,7 +1,6 @@
 package tensor_test
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -118,7 +117,7 @@ func TestManyMatrices(t *testing.T) {
 				for c := range 2 {
 					want := a[i*4+r*2]*b[i*4+c] + a[i*4+r*2+1]*b[i*4+2+c]
 					if got[i*4+r*2+c] != want {
-						t.Fatal(fmt.Sprintf("%s: matrix %d, element %d, %d is %v, want %v", dev.Kind(), i, r, c, got[i*4+r*2+c], want))
+						t.Fatalf("%s: matrix %d, element %d, %d is %v, want %v", dev.Kind(), i, r, c, got[i*4+r*2+c], want)
 					}
 				}
 			}

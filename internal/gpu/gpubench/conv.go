@@ -68,6 +68,9 @@ type convKernel struct {
 
 func (b *bench) convs(list []conv, gradients bool) {
 	for _, c := range list {
+		if *images > 0 {
+			c.n = *images
+		}
 		p, err := fuse.Build(c.graph(gradients), fuse.Options{})
 		check(err)
 		wgsl.SplitLongSums(p, b.limits())
@@ -101,7 +104,11 @@ func (b *bench) convKernel(p *plan.Plan, k *kernel.Kernel) {
 	}
 	tiles := []wgsl.Tile{{}}
 	if k.Product != nil {
-		tiles = append(tiles, convTiles(k)...)
+		if b.limits().Software {
+			tiles = append(tiles, softwareConvTiles()...)
+		} else {
+			tiles = append(tiles, convTiles(k)...)
+		}
 	}
 	var ks []*kern
 	var descs []gpu.PipelineDesc
@@ -216,7 +223,7 @@ func convTiles(k *kernel.Kernel) (out []wgsl.Tile) {
 		out = append(out, splitTiles([]direct{{16, 16, 4, 4}, {8, 8, 4, 4}, {16, 32, 4, 4}, {32, 16, 4, 4}, {8, 16, 4, 4}, {32, 32, 8, 4}})...)
 	}
 	for _, c := range []struct{ bm, bn, bk, tm, tn, split int }{
-		{32, 32, 32, 4, 4, 4}, {32, 32, 32, 4, 4, 2}, {32, 64, 32, 4, 8, 4}, {32, 64, 32, 4, 8, 2}, {32, 64, 16, 4, 4, 1},
+		{32, 160, 32, 4, 8, 2}, {32, 160, 16, 4, 8, 1}, {32, 32, 32, 4, 4, 4}, {32, 32, 32, 4, 4, 2}, {32, 64, 32, 4, 8, 4}, {32, 64, 32, 4, 8, 2}, {32, 64, 16, 4, 4, 1},
 		{32, 128, 16, 4, 8, 1}, {32, 128, 32, 4, 8, 2}, {32, 128, 16, 8, 8, 1}, {32, 256, 16, 8, 8, 1}, {32, 256, 16, 4, 8, 1}, {32, 256, 8, 8, 8, 1},
 		{32, 256, 16, 8, 16, 1}, {32, 512, 16, 8, 16, 1}, {32, 256, 32, 8, 8, 2}, {32, 128, 32, 8, 8, 2}, {32, 64, 32, 8, 8, 4}, {32, 128, 32, 8, 8, 4}, {32, 64, 16, 4, 8, 1},
 		{64, 64, 16, 8, 8, 1}, {64, 64, 32, 8, 8, 2}, {64, 64, 16, 4, 8, 1}, {64, 64, 32, 8, 8, 1}, {64, 64, 32, 8, 8, 4},
@@ -232,6 +239,15 @@ func convTiles(k *kernel.Kernel) (out []wgsl.Tile) {
 			}
 			out = append(out, wgsl.Tile{BM: c.bm, BN: c.bn, BK: c.bk, TM: c.tm, TN: c.tn, SplitK: c.split, Shared: true, Stages: stages})
 		}
+	}
+	return out
+}
+
+// softwareConvTiles are for adapters that run on the CPU: threads of one to sixty-
+// four outputs, in workgroups of few threads.
+func softwareConvTiles() (out []wgsl.Tile) {
+	for _, c := range []direct{{32, 32, 8, 8}, {32, 32, 4, 8}, {16, 32, 4, 4}, {32, 32, 8, 4}, {32, 16, 8, 2}, {16, 16, 4, 2}, {16, 16, 2, 4}, {32, 16, 4, 1}, {32, 16, 8, 1}, {32, 16, 16, 1}, {32, 8, 4, 4}, {16, 64, 8, 8}, {16, 16, 8, 8}} {
+		out = append(out, wgsl.Tile{BM: c.bm, BN: c.bn, TM: c.tm, TN: c.tn})
 	}
 	return out
 }

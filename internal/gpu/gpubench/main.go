@@ -43,6 +43,7 @@ var (
 	budget  = flag.Duration("time", 60*time.Millisecond, "time of one measurement")
 	source  = flag.Bool("source", false, "print the kernels of -m -n -k")
 	only    = flag.String("only", "", "conv: part of the names of kernels")
+	images  = flag.Int("images", 0, "conv: size of the batch, instead of the set's")
 	top     = flag.Int("top", 5, "conv: how many of the tiles are printed")
 	checked = flag.Bool("checked", false, "leave run-time bounds checks in")
 )
