@@ -25,6 +25,23 @@ package wgsl
 //	64 x 128 x 10 NN               16x16 direct k4         3.8 us
 //	1 x 128 x 784 NT               4x1 direct k32          3.7 us (-set narrow)
 //
+// Convolutions (the windows of an image as B, read one by one), on the same GPU, by
+// gpubench -set conv; "part" is a weight's gradient, whose sum is split (split.go):
+//
+//	32 x 204800 x 800              32x128 bk16            21 TFLOP/s
+//	32 x 294912 x 800              32x128 bk16            23
+//	32 x 800 x 6400 part           32x128 bk32 k2         18
+//	64 x 524288 x 576              64x64 bk16             33
+//	64 x 576 x 8192 part           64x64/4x8 bk16         27
+//	128 x 131072 x 1152            128x128 bk16 st2       36
+//	256 x 32768 x 2304             128x128 bk16 st2       37
+//	512 x 8192 x 4608              128x128 bk16 st2       33
+//	512 x 4608 x 8192              64x64/4x8 bk16         27
+//
+// Tried and not better: windows over aligned rows read as vec4s and shifted in
+// registers (2 % at most), loads with adjacent threads on adjacent pixels and on
+// adjacent k, stored along k (10 % slower), 8x16 values per thread.
+//
 // A dependent dispatch that does nothing takes 3.1 to 3.8 us there (-set floor).
 // What -set large and -set middle showed besides: larger thread tiles (8x16) and
 // blocks (128x256) are within 5 % of the table's at 2048 and above, and three
