@@ -133,18 +133,18 @@ func hardwareTiles(m *Matmul) []Tile {
 		return splits(m, Tile{BM: 4, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 1, BN: 8, TM: 1, TN: 4, Unroll: 2})
 	case m.K < 32 && few:
 		return splits(m, Tile{BM: 16, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 8, BN: 8, TM: 4, TN: 4, Unroll: 2})
-	case m.M <= 48 && m.workgroups(32, 128) >= 150, m.M <= 48 && m.N <= 32 && m.workgroups(32, 32) >= 100:
+	case m.M <= 48 && m.workgroups(32, 128) >= 150, m.N <= 32 && m.workgroups(32, 32) >= 200:
 		return append(narrow(m), medium...)
-	case m.M <= 96 && m.workgroups(64, 64) >= 200:
+	case alongK(m) && m.workgroups(64, 64) >= 200:
+		return append([]Tile{{BM: 64, BN: 64, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 1}}, medium...)
+	case m.M <= 96 && m.workgroups(64, 64) >= 600:
 		return append([]Tile{
 			{BM: 64, BN: 64, BK: 16, TM: 8, TN: 8, Shared: true, Stages: 1},
 			{BM: 64, BN: 64, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 1},
 		}, medium...)
-	case alongK(m) && m.workgroups(64, 64) >= 200:
-		return append([]Tile{{BM: 64, BN: 64, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 1}}, medium...)
-	case m.workgroups(128, 128) >= 200 && m.B.Vec4 == "":
+	case m.M > 96 && m.workgroups(128, 128) >= 200 && m.B.Vec4 == "":
 		return append([]Tile{large[1], large[2]}, medium...)
-	case m.workgroups(128, 128) >= 200:
+	case m.M > 96 && m.workgroups(128, 128) >= 200:
 		return append(large, medium...)
 	case m.workgroups(64, 64) >= 100:
 		return append(medium, large[0])

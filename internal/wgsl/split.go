@@ -20,8 +20,8 @@ import (
 
 const (
 	splitBelow  = 264  // workgroups of 64x64 that fill a large GPU twice
-	splitTarget = 640  // workgroups wanted
-	splitLeast  = 512  // steps of k that a part has at least
+	splitTarget = 1200 // workgroups wanted: so many that it hardly matters how the last ones fall
+	splitLeast  = 256  // steps of k that a part has at least
 	splitMost   = 1024 // parts
 )
 
@@ -54,7 +54,7 @@ func splitParts(k *kernel.Kernel) int {
 	r := len(k.Dims)
 	m := Matmul{Batch: ir.NumElems(k.Dims[:r-2]), M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K}
 	have := m.workgroups(64, 64)
-	if have >= splitBelow || m.K < 2*splitLeast {
+	if have >= splitBelow || m.K < 4*splitLeast {
 		return 1
 	}
 	want := min((splitTarget+have-1)/have, m.K/splitLeast, splitMost)
