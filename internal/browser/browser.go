@@ -1,0 +1,124 @@
+// Package browser runs a page in a real browser without a window, to see an
+// exported model do what its users will see. It drives Chromium, Chrome or Edge
+// through the DevTools protocol.
+//
+// The browser gets a profile of its own, which is deleted, and may talk to
+// nobody but the server that this package starts on the loopback address. What
+// the page does beyond that, or complains about, is part of the result.
+package browser
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// ErrNone is in the error of a machine without a browser.
+var ErrNone = errors.New("no Chromium, Chrome or Edge was found")
+
+// Options of a run. The zero value is a good choice.
+type Options struct {
+	// Path is the browser's program; "" is $CHROMIUM or the first one found.
+	Path string
+	// Software runs WebGPU on the processor, which works on any machine.
+	Software bool
+}
+
+// Result is what became of a page.
+type Result struct {
+	// Requests are the addresses that the page asked for.
+	Requests []string
+	// Complaints are console errors, exceptions and refusals by a policy.
+	Complaints []string
+}
+
+// Run serves handler on the loopback address, opens its root in a browser, and
+// evaluates script there: the promise it gives is awaited, and its value
+// decoded into out. The error of a script that throws has its message.
+func Run[T any](ctx context.Context, handler http.Handler, script string, out *T, opt Options) (*Result, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }() // It ends with Close.
+	defer server.Close()
+
+	flags := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.Flag("enable-unsafe-webgpu", true),
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		// Nothing is resolved but the address of the server.
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+		chromedp.WSURLReadTimeout(time.Minute),
+	)
+	if opt.Software {
+		flags = append(flags, chromedp.Flag("use-webgpu-adapter", "swiftshader"))
+	}
+	if os.Getuid() == 0 {
+		flags = append(flags, chromedp.NoSandbox) // The browser refuses to run as root with it.
+	}
+	if opt.Path == "" {
+		opt.Path = os.Getenv("CHROMIUM")
+	}
+	if opt.Path != "" {
+		flags = append(flags, chromedp.ExecPath(opt.Path))
+	}
+	ctx, stop := chromedp.NewExecAllocator(ctx, flags...)
+	defer stop()
+	var r Result
+	var mu sync.Mutex
+	ctx, end := chromedp.NewContext(ctx, chromedp.WithListener(func(event any) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch e := event.(type) {
+		case *network.EventRequestWillBeSent:
+			r.Requests = append(r.Requests, e.Request.URL)
+		case *runtime.EventExceptionThrown:
+			r.Complaints = append(r.Complaints, firstLine(e.ExceptionDetails))
+		case *log.EventEntryAdded:
+			if e.Entry.Level == log.EntryLevelError {
+				r.Complaints = append(r.Complaints, strings.TrimSpace(e.Entry.Text+" "+e.Entry.URL))
+			}
+		}
+	}))
+	defer end()
+	address := "http://" + listener.Addr().String() + "/"
+	if err = chromedp.Do(ctx, chromedp.Navigate(address)); err == nil {
+		*out, err = chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	}
+	var thrown *chromedp.ExceptionError
+	switch {
+	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("%w (%v)", ErrNone, err)
+	case errors.As(err, &thrown):
+		return nil, fmt.Errorf("the page threw %s", firstLine(thrown.ExceptionDetails))
+	case err != nil:
+		return nil, fmt.Errorf("the browser: %w", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return &r, nil
+}
+
+// firstLine is an exception without its stack.
+func firstLine(e *runtime.ExceptionDetails) string {
+	text := e.Text
+	if e.Exception != nil && e.Exception.Description != "" {
+		text = e.Exception.Description
+	}
+	text, _, _ = strings.Cut(text, "\n")
+	return text
+}
