@@ -121,7 +121,8 @@ function greyOf({ data, width, height }) {
     for (let y = y0; y < Math.min(y0 + step, height); y++) {
       for (let x = x0; x < Math.min(x0 + step, width); x++, count++) {
         const at = 4 * (y * width + x), a = data[at + 3];
-        const [r, g, b] = [0, 1, 2].map((c) => Math.floor((data[at + c] * 257 * a) / 255));
+        const part = (c) => (a === 255 ? 257 * data[at + c] : Math.floor((257 * data[at + c] * a) / 255));
+        const r = part(0), g = part(1), b = part(2);
         sum += Math.floor((299 * r + 587 * g + 114 * b) / 1000);
         cover += a * 257;
       }
@@ -161,11 +162,14 @@ function inked({ pix, w, h }) {
 /** The bounding box of the pixels of at least the given value. */
 function boxOf({ pix, w, h }, least) {
   let [x0, y0, x1, y1] = [w, h, -1, -1];
-  pix.forEach((v, i) => {
-    if (v < least) return;
+  for (let i = 0; i < pix.length; i++) {
+    if (pix[i] < least) continue;
     const x = i % w, y = Math.floor(i / w);
-    [x0, x1, y0, y1] = [Math.min(x0, x), Math.max(x1, x), Math.min(y0, y), Math.max(y1, y)];
-  });
+    if (x < x0) x0 = x;
+    if (x > x1) x1 = x;
+    if (y < y0) y0 = y;
+    y1 = y;
+  }
   return [x0, x1, y0, y1];
 }
 

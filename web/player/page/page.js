@@ -7,6 +7,7 @@ import { WebGPUUnavailableError, load } from "./model.js";
 const $ = (id) => document.getElementById(id);
 const LINE = 0.075; // of the pad's side
 const RANKS = 10; // bars, at most
+const SMALL = 140;
 
 let net, wanted, busy = false;
 const strokes = [];
@@ -42,6 +43,7 @@ async function start() {
   makeBars(digits);
   $("loading").hidden = true;
   $("stage").hidden = false;
+  $("input").append($("error")); // what comes now moves nothing
   if (digits) pad();
   pictures();
   document.documentElement.dataset.ready = "yes";
@@ -119,6 +121,13 @@ async function predict(x) {
 
 function pad() {
   const canvas = $("pad"), pen = canvas.getContext("2d", { willReadFrequently: true }), side = canvas.width;
+  // What is predicted is drawn small: twenty pixels are left of it in the end.
+  const small = Object.assign(document.createElement("canvas"), { width: SMALL, height: SMALL }), copy = small.getContext("2d", { willReadFrequently: true });
+  copy.imageSmoothingQuality = "high";
+  const read = () => {
+    copy.drawImage(canvas, 0, 0, SMALL, SMALL);
+    return copy.getImageData(0, 0, SMALL, SMALL);
+  };
   const dark = matchMedia("(prefers-color-scheme: dark)");
   let current = null;
   function draw() {
@@ -132,13 +141,17 @@ function pad() {
       pen.moveTo(points[0][0] * side, points[0][1] * side);
       for (const [x, y] of points) pen.lineTo(x * side, y * side);
       pen.stroke();
+      if (points.length === 1) { // a line of no length is not drawn
+        pen.arc(points[0][0] * side, points[0][1] * side, (LINE * side) / 2, 0, 7);
+        pen.fill();
+      }
     }
     $("hint").hidden = strokes.length > 0;
     $("undo").disabled = $("clear").disabled = !strokes.length;
   }
   const changed = () => {
     draw();
-    predict(strokes.length ? () => pen.getImageData(0, 0, side, side) : null);
+    predict(strokes.length ? read : null);
   };
   const point = (e) => {
     const box = canvas.getBoundingClientRect();
