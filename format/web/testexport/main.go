@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/data/synthetic"
 	"github.com/weft-ml/weft/device"
 	format "github.com/weft-ml/weft/format/web"
@@ -36,14 +37,13 @@ import (
 const pictures = 7
 
 type expected struct {
-	Pixels [][]int   `json:"pixels"` // 28x28 bytes each
-	Labels []int     `json:"labels"`
+	Pixels [][]int   `json:"pixels"` // [height][width][channel], bytes
 	Logits []float32 `json:"logits"`
 }
 
 func main() {
 	out := flag.String("out", "bin/exports", "folder to write into, a folder for each network")
-	names := flag.String("models", "mnist-mlp,mnist-mlp2,mnist-cnn", "recipes, separated by commas")
+	names := flag.String("models", "mnist-mlp,mnist-mlp2,mnist-cnn,photo", "recipes, separated by commas")
 	flag.Parse()
 	if err := os.MkdirAll(*out, 0o755); err != nil {
 		fail(err)
@@ -70,25 +70,30 @@ func fail(err error) {
 }
 
 func write(dir, name string, f16 bool) error {
-	digits := synthetic.Digits(pictures, 5)
-	m, pre, err := network(name, train.PreprocessingOf(digits))
+	images := synthetic.Digits(pictures, 5)
+	if name == photo {
+		images = colours(pictures)
+	}
+	m, pre, err := network(name, train.PreprocessingOf(images))
 	if err != nil {
 		return err
 	}
-	files, err := format.Write(format.Model{Title: name, Net: m, Preprocessing: pre, Classes: digits.Classes}, format.Options{F16: f16})
+	files, err := format.Write(format.Model{Title: name, Net: m, Preprocessing: pre, Classes: images.Classes}, format.Options{F16: f16})
 	if err != nil {
 		return err
 	}
 	e := expected{}
+	area := images.H * images.W
 	for i := range pictures {
 		var image []int
-		for _, v := range digits.Images[i*784 : (i+1)*784] {
-			image = append(image, int(v))
+		for at := range area {
+			for c := range images.C {
+				image = append(image, int(images.Images[i*images.ImageSize()+c*area+at]))
+			}
 		}
 		e.Pixels = append(e.Pixels, image)
-		e.Labels = append(e.Labels, int(digits.Labels[i]))
 	}
-	x := tensor.FromBytes(digits.Images, pictures, 1, 28, 28)
+	x := tensor.FromBytes(images.Images, pictures, images.C, images.H, images.W)
 	p, err := tensor.Compile(device.CPU(), func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
 		return []*tensor.Tensor{m.Forward(pre.Normalize(in[0].To(tensor.Float32)))}
 	}, x)
@@ -123,7 +128,36 @@ func write(dir, name string, f16 bool) error {
 	return nil
 }
 
+// photo is a small network for pictures in colour, of no recipe.
+const photo = "photo"
+
+// colours are pictures in colour, of nothing.
+func colours(n int) *data.Dataset {
+	d := &data.Dataset{Name: photo, N: n, C: 3, H: 32, W: 32, Mean: []float32{0.49, 0.48, 0.45}, Std: []float32{0.25, 0.24, 0.26}}
+	for i := range n * d.ImageSize() {
+		d.Images = append(d.Images, uint8(i*i/37+13*i))
+	}
+	for i := range 12 {
+		d.Classes = append(d.Classes, fmt.Sprintf("kind %d of thing", i))
+	}
+	return d
+}
+
+func photoNet() nn.Module {
+	rng := nn.NewRNG(3)
+	return nn.Sequential{
+		nn.NewConv2d(rng, 3, 8, 3, nn.ConvOptions{Stride: 2, Padding: 1, NoBias: true}), nn.NewBatchNorm(8, nn.BatchNormOptions{}), nn.ReLU{},
+		nn.NewConv2d(rng, 8, 8, 3, nn.ConvOptions{Padding: 1, Groups: 8}), nn.NewBatchNorm(8, nn.BatchNormOptions{}), nn.SiLU{},
+		nn.NewConv2d(rng, 8, 16, 1, nn.ConvOptions{}), nn.Func(func(x *tensor.Tensor) *tensor.Tensor { return x.Mean(2, 3) }),
+		nn.NewLinear(rng, 16, 12, nn.LinearOptions{}),
+	}
+}
+
 func network(name string, pre train.Preprocessing) (nn.Module, train.Preprocessing, error) {
+	if name == photo {
+		m := photoNet()
+		return m, pre, spread(m)
+	}
 	b, err := web.ReadModel(name)
 	if err == nil {
 		m, info, err := train.ReadModel(name, bytes.NewReader(b), int64(len(b)))
@@ -143,6 +177,11 @@ func network(name string, pre train.Preprocessing) (nn.Module, train.Preprocessi
 	if err != nil {
 		return nil, pre, err
 	}
+	return m, pre, spread(m)
+}
+
+// spread gives the statistics of batch norm values that matter.
+func spread(m nn.Module) error {
 	for _, p := range nn.Params(m) {
 		if !p.Buffer || p.Value.DType() != tensor.Float32 {
 			continue
@@ -152,8 +191,8 @@ func network(name string, pre train.Preprocessing) (nn.Module, train.Preprocessi
 			x[i] = 0.2 + 0.05*float32(i%9) // also a possible variance
 		}
 		if err := p.Value.Set(x); err != nil {
-			return nil, pre, err
+			return err
 		}
 	}
-	return m, pre, nil
+	return nil
 }
