@@ -222,6 +222,9 @@ const verifyScript = `(async () => {
 
 // verifyWeb runs the folder in a browser and compares.
 func (e *exporting) verifyWeb(ctx context.Context, dir string, m nn.Module, info *train.Info, f16 bool, result map[string]any) error {
+	if _, err := browser.Find(""); err != nil {
+		return hint(err, "install Chromium, or say where a browser is: CHROMIUM=/path/to/chrome weft export ...")
+	}
 	total := 0
 	for _, n := range verifyBatches {
 		total += n
@@ -319,8 +322,6 @@ func (e *exporting) visit(ctx context.Context, dir string, set *data.Dataset) (*
 		var v *verification
 		seen, err := browser.Run(ctx, mux, script, &v, browser.Options{Software: software})
 		switch {
-		case errors.Is(err, browser.ErrNone):
-			return nil, nil, hint(err, "install Chromium, or say where a browser is: CHROMIUM=/path/to/chrome weft export ...")
 		case err != nil:
 			return nil, nil, err
 		case v != nil:

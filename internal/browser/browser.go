@@ -31,11 +31,41 @@ type Options struct {
 	Software bool
 }
 
+// patience ends a page that never answers.
+const patience = 10 * time.Minute
+
+// programs are browsers that speak the protocol, by the names they have.
+var programs = []string{
+	"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge", "microsoft-edge",
+	"/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+	`C:\Program Files\Google\Chrome\Application\chrome.exe`, `C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe`,
+}
+
+// Find returns the browser that Run would start for Options.Path. The error
+// wraps ErrNone.
+func Find(path string) (string, error) {
+	if path == "" {
+		path = os.Getenv("CHROMIUM")
+	}
+	if path != "" {
+		found, err := exec.LookPath(path)
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", ErrNone, err)
+		}
+		return found, nil
+	}
+	for _, name := range programs {
+		if found, err := exec.LookPath(name); err == nil {
+			return found, nil
+		}
+	}
+	return "", ErrNone
+}
+
 // Result is what became of a page.
 type Result struct {
-	// Requests are the addresses that the page asked for.
-	Requests []string
-	// Complaints are console errors, exceptions and refusals by a policy.
+	// Complaints are console errors, exceptions, refusals by a policy, and
+	// requests to anybody but the handler.
 	Complaints []string
 }
 
@@ -43,6 +73,10 @@ type Result struct {
 // evaluates script there: the promise it gives is awaited, and its value
 // decoded into out. The error of a script that throws has its message.
 func Run[T any](ctx context.Context, handler http.Handler, script string, out *T, opt Options) (*Result, error) {
+	path, err := Find(opt.Path)
+	if err != nil {
+		return nil, err
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -52,27 +86,21 @@ func Run[T any](ctx context.Context, handler http.Handler, script string, out *T
 	defer server.Close()
 
 	flags := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
 		chromedp.Flag("enable-unsafe-webgpu", true),
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		// Nothing is resolved but the address of the server.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
-		chromedp.WSURLReadTimeout(time.Minute),
 	)
 	if opt.Software {
 		flags = append(flags, chromedp.Flag("use-webgpu-adapter", "swiftshader"))
 	}
-	if os.Getuid() == 0 {
-		flags = append(flags, chromedp.NoSandbox) // The browser refuses to run as root with it.
-	}
-	if opt.Path == "" {
-		opt.Path = os.Getenv("CHROMIUM")
-	}
-	if opt.Path != "" {
-		flags = append(flags, chromedp.ExecPath(opt.Path))
-	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	ctx, stop := chromedp.NewExecAllocator(ctx, flags...)
 	defer stop()
+	address := "http://" + listener.Addr().String() + "/"
 	var r Result
 	var mu sync.Mutex
 	ctx, end := chromedp.NewContext(ctx, chromedp.WithListener(func(event any) {
@@ -80,7 +108,9 @@ func Run[T any](ctx context.Context, handler http.Handler, script string, out *T
 		defer mu.Unlock()
 		switch e := event.(type) {
 		case *network.EventRequestWillBeSent:
-			r.Requests = append(r.Requests, e.Request.URL)
+			if !strings.HasPrefix(e.Request.URL, address) {
+				r.Complaints = append(r.Complaints, "the page asked for "+e.Request.URL)
+			}
 		case *runtime.EventExceptionThrown:
 			r.Complaints = append(r.Complaints, firstLine(e.ExceptionDetails))
 		case *log.EventEntryAdded:
@@ -90,14 +120,11 @@ func Run[T any](ctx context.Context, handler http.Handler, script string, out *T
 		}
 	}))
 	defer end()
-	address := "http://" + listener.Addr().String() + "/"
 	if err = chromedp.Do(ctx, chromedp.Navigate(address)); err == nil {
 		*out, err = chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	}
 	var thrown *chromedp.ExceptionError
 	switch {
-	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("%w (%v)", ErrNone, err)
 	case errors.As(err, &thrown):
 		return nil, fmt.Errorf("the page threw %s", firstLine(thrown.ExceptionDetails))
 	case err != nil:

@@ -13,7 +13,7 @@ let net, wanted, busy = false;
 const strokes = [];
 
 function fail(error, hint = "") {
-  $("error").textContent = `${error.message}${hint && ` ${hint}`}`;
+  $("error").textContent = `${error.message[0].toUpperCase()}${error.message.slice(1)}.${hint && ` ${hint}`}`;
   $("error").hidden = false;
 }
 
@@ -188,7 +188,7 @@ function pictures() {
     } catch {
       $("photo").hidden = true;
       $("photo").removeAttribute("src");
-      fail(new Error(`${file.name || "This"} is not a picture that the browser can read.`));
+      fail(new Error(`${file.name || "This"} is not a picture that the browser can read`));
     }
   };
   $("file").addEventListener("change", () => { take($("file").files[0]); $("file").value = ""; });
