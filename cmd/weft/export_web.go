@@ -94,6 +94,7 @@ graphics card that the browser can use, it runs on the processor.`,
 	c.Flags().StringVar(&title, "title", "", "the model's name for people")
 	c.Flags().IntVar(&opt.Batch, "batch", format.DefaultBatch, "inputs of the program for many; 1 leaves it out (any number of inputs works)")
 	c.Flags().BoolVar(&opt.F16, "f16", false, "store weights as float16, half the size; arithmetic stays float32")
+	c.Flags().IntVar(&opt.Resize, "resize", 0, "shorter side of a picture before its middle is cut out, such as 256 for ImageNet models (default: just cover the input)")
 	c.Flags().BoolVar(&opt.NoPage, "no-page", false, "leave out index.html and its parts")
 	c.Flags().BoolVar(&force, "force", false, "write into a folder that holds other things")
 	return c

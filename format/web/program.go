@@ -7,6 +7,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/weft-ml/weft/data"
@@ -32,7 +33,9 @@ const (
 	maxBuffers = 8
 )
 
-var tileLimits = wgsl.TileLimits{WorkgroupStorage: 16384, Invocations: 256}
+func limits(software bool) wgsl.TileLimits {
+	return wgsl.TileLimits{WorkgroupStorage: 16384, Invocations: 256, Software: software}
+}
 
 // errTooLarge: a buffer is beyond the default limits.
 var errTooLarge = errors.New("needs larger buffers than every browser has")
@@ -60,6 +63,9 @@ func newWriter(m Model, opt Options) *writer {
 		Input: Input{Shape: []int{pre.Channels, pre.Height, pre.Width}, Scale: pre.Scale, Mean: pre.Mean, Std: pre.Std, Fit: FitCrop}}
 	if pre.Channels == 1 && pre.Height == data.DigitSide && pre.Width == data.DigitSide {
 		w.plan.Input.Fit = FitDigit
+	}
+	if w.plan.Input.Fit == FitCrop {
+		w.plan.Input.Resize = opt.Resize
 	}
 	w.plan.Kernels.WebGPU = w.gpu
 	return w
@@ -103,25 +109,30 @@ func (w *writer) trace(batch int) (*plan.Plan, error) {
 
 // batch adds the programs for a batch size, or nothing.
 func (w *writer) batch(batch int) error {
-	p, err := w.trace(batch)
-	if err != nil {
-		return err
-	}
-	if p.ArenaBytes > maxBuffer {
-		return fmt.Errorf("web: a batch of %d %w: %d bytes of temporaries", batch, errTooLarge, p.ArenaBytes)
-	}
-	for i := range p.Buffers {
-		if b := &p.Buffers[i]; b.Bytes > maxBinding {
-			return fmt.Errorf("web: a batch of %d %w: %d bytes for %q", batch, errTooLarge, b.Bytes, b.Name)
+	var plans [2]*plan.Plan
+	for i := range plans {
+		p, err := w.trace(batch)
+		if err != nil {
+			return err
 		}
+		if p.ArenaBytes > maxBuffer {
+			return fmt.Errorf("web: a batch of %d %w: %d bytes of temporaries", batch, errTooLarge, p.ArenaBytes)
+		}
+		for j := range p.Buffers {
+			if b := &p.Buffers[j]; b.Bytes > maxBinding {
+				return fmt.Errorf("web: a batch of %d %w: %d bytes for %q", batch, errTooLarge, b.Bytes, b.Name)
+			}
+		}
+		plans[i] = p
 	}
 	var programs [2]Program
-	for i := range programs {
-		if programs[i], err = w.program(p, batch, i == 1); err != nil {
+	for i, p := range plans {
+		var err error
+		if programs[i], err = w.program(p, batch, limits(i == 1)); err != nil {
 			return err
 		}
 	}
-	if slices.EqualFunc(programs[0].Kernels, programs[1].Kernels, func(a, b Kernel) bool { return a.Shader == b.Shader }) {
+	if reflect.DeepEqual(programs[0], programs[1]) {
 		w.gpu.Programs = append(w.gpu.Programs, programs[0])
 		return nil
 	}
@@ -130,7 +141,7 @@ func (w *writer) batch(batch int) error {
 	return nil
 }
 
-func (w *writer) program(p *plan.Plan, batch int, software bool) (Program, error) {
+func (w *writer) program(p *plan.Plan, batch int, tile wgsl.TileLimits) (Program, error) {
 	buffers, err := w.allocate(p, batch)
 	if err != nil {
 		return Program{}, err
@@ -141,10 +152,8 @@ func (w *writer) program(p *plan.Plan, batch int, software bool) (Program, error
 			out.Input = buffers[i]
 		}
 	}
-	limits := tileLimits
-	limits.Software = software
 	for i, k := range p.Kernels {
-		s, err := wgsl.Generate(k, wgsl.Options{Tile: limits,
+		s, err := wgsl.Generate(k, wgsl.Options{Tile: tile,
 			Arena: func(buf int) bool { return p.Buffers[k.Bufs[buf].ID].Kind == plan.Temp }})
 		if err != nil {
 			return out, fmt.Errorf("web: %w", err)
@@ -199,7 +208,7 @@ func (w *writer) allocate(p *plan.Plan, batch int) ([]int, error) {
 			if err != nil {
 				return nil, err
 			}
-			at[i] = w.buffer(name, b.Bytes, storage|copyDst)
+			at[i] = w.buffer("tensor "+name, b.Bytes, storage|copyDst)
 			w.gpu.Buffers[at[i]].Tensor = name
 		default:
 			return nil, fmt.Errorf("web: a buffer %q of an unexpected kind", b.Name)
