@@ -11,6 +11,7 @@ import (
 	"github.com/weft-ml/weft/format/safetensors"
 	format "github.com/weft-ml/weft/format/web"
 	"github.com/weft-ml/weft/internal/browser"
+	"github.com/weft-ml/weft/web/player"
 )
 
 func TestExportUsage(t *testing.T) {
@@ -62,7 +63,7 @@ func TestExportWeb(t *testing.T) {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
 	files := last(t, stdout)["files"].(map[string]any)
-	for _, name := range []string{format.ModuleFile, format.TypesFile, format.PlanFile, format.WeightsFile, "index.html"} {
+	for _, name := range []string{player.ModuleFile, player.TypesFile, format.PlanFile, format.WeightsFile, "index.html"} {
 		if st, err := os.Stat(filepath.Join(page, name)); err != nil || float64(st.Size()) != files[name] {
 			t.Errorf("%s: %v", name, err)
 		}

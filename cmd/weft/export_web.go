@@ -32,12 +32,13 @@ import (
 	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
 	"github.com/weft-ml/weft/web"
+	"github.com/weft-ml/weft/web/player"
 )
 
 func (e *exporting) webCommand() *cobra.Command {
 	var opt format.Options
 	var title string
-	var force bool
+	var force, noPage bool
 	var out *string
 	c := &cobra.Command{
 		Use:   "web MODEL",
@@ -76,7 +77,7 @@ graphics card that the browser can use, it runs on the processor.`,
 			if err != nil {
 				return err
 			}
-			result, err := e.writeFolder(dir, files)
+			result, err := e.writeFolder(dir, append(format.Code(player.Export(!noPage)), files...))
 			if err != nil {
 				return err
 			}
@@ -95,7 +96,7 @@ graphics card that the browser can use, it runs on the processor.`,
 	c.Flags().IntVar(&opt.Batch, "batch", format.DefaultBatch, "inputs of the program for many; 1 leaves it out (any number of inputs works)")
 	c.Flags().BoolVar(&opt.F16, "f16", false, "store weights as float16, half the size; arithmetic stays float32")
 	c.Flags().IntVar(&opt.Resize, "resize", 0, "shorter side of a picture before its middle is cut out, such as 256 for ImageNet models (default: just cover the input)")
-	c.Flags().BoolVar(&opt.NoPage, "no-page", false, "leave out index.html and its parts")
+	c.Flags().BoolVar(&noPage, "no-page", false, "leave out index.html and its parts")
 	c.Flags().BoolVar(&force, "force", false, "write into a folder that holds other things")
 	return c
 }
@@ -129,20 +130,12 @@ func mayWrite(dir string, force bool) error {
 	return nil
 }
 
-// writeFolder writes the plan last: what is there before is complete then.
+// writeFolder writes files in their order, in which the plan is last: where there
+// is one, the rest is complete.
 func (e *exporting) writeFolder(dir string, files []format.File) (map[string]any, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, hint(err, "choose another folder with -o")
 	}
-	slices.SortStableFunc(files, func(a, b format.File) int {
-		last := func(f format.File) int {
-			if f.Name == format.PlanFile {
-				return 1
-			}
-			return 0
-		}
-		return last(a) - last(b)
-	})
 	sizes := map[string]int{}
 	total := 0
 	for _, f := range files {

@@ -1,5 +1,6 @@
-// Package web writes a trained network as a folder that a page uses without Go:
-// an ES module with its types, a plan, weights, and a page that shows them.
+// Package web writes a trained network for a page that uses it without Go: a plan
+// and weights. The code that goes with them, an ES module with its types and a
+// page, is the same for every model; package web/player has it.
 //
 // The plan is what Weft would run itself: the network is traced and fused as for
 // any device, its kernels are printed as WGSL for a GPU with WebGPU's default
@@ -13,17 +14,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/train"
-	"github.com/weft-ml/weft/web/player"
 )
 
 // The names of the files.
 const (
-	ModuleFile  = "model.js"
-	TypesFile   = "model.d.ts"
 	PlanFile    = "plan.json"
 	WeightsFile = "weights.safetensors"
 )
@@ -51,8 +50,6 @@ type Options struct {
 	// Resize is what the shorter side of a picture becomes before the middle is
 	// cut out; 0 just covers the input. Digits have rules of their own.
 	Resize int
-	// NoPage leaves the page out that runs the model.
-	NoPage bool
 }
 
 // File is one file of an export.
@@ -61,7 +58,7 @@ type File struct {
 	Data []byte
 }
 
-// Write makes the files of an export, in the order of their names.
+// Write makes the weights of an export and its plan.
 func Write(m Model, opt Options) ([]File, error) {
 	if m.Title == "" {
 		m.Title = "Model"
@@ -87,14 +84,17 @@ func Write(m Model, opt Options) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []File{{ModuleFile, player.Module()}, {TypesFile, player.Types()}, {PlanFile, plan}, {WeightsFile, weights}}
-	if !opt.NoPage {
-		for name, text := range player.Page() {
-			files = append(files, File{name, text})
-		}
+	return []File{{WeightsFile, weights}, {PlanFile, plan}}, nil
+}
+
+// Code turns the files of package web/player into files of an export, in the
+// order of their names.
+func Code(files map[string][]byte) []File {
+	var list []File
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		list = append(list, File{name, files[name]})
 	}
-	slices.SortFunc(files, func(a, b File) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
-	return files, nil
+	return list
 }
 
 // ReadPlan parses a plan.json and checks what an importer relies on.

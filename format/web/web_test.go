@@ -1,16 +1,17 @@
 package web
 
 import (
+	"archive/zip"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/andybalholm/brotli"
 
 	"github.com/weft-ml/weft/format/safetensors"
 	"github.com/weft-ml/weft/nn"
@@ -75,55 +76,13 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-func TestFiles(t *testing.T) {
+func TestFilesAreTheSameEachTime(t *testing.T) {
 	files, _ := write(t, small(), Options{})
-	for _, name := range []string{ModuleFile, TypesFile, PlanFile, WeightsFile, "index.html", "page.js", "page.css"} {
-		if len(files[name]) == 0 {
-			t.Errorf("no %s", name)
-		}
-	}
 	again, _ := write(t, small(), Options{})
 	for name, b := range files {
 		if !bytes.Equal(b, again[name]) {
 			t.Errorf("%s is different each time", name)
 		}
-	}
-	if files, _ := write(t, small(), Options{NoPage: true}); files["index.html"] != nil || files["page.js"] != nil {
-		t.Error("a page in spite of NoPage")
-	}
-	// The module is one file, and loads nothing from anywhere.
-	module := string(files[ModuleFile])
-	if regexp.MustCompile(`(?m)^\s*import |import\(|https?://`).MatchString(module) {
-		t.Error("the module loads something")
-	}
-	for _, name := range []string{"load", "WebGPUUnavailableError", "ModelFileError", "FetchError", "InputError", "DeviceLostError", "CompileError", "WeftError"} {
-		if !regexp.MustCompile(`(?m)^export .*\b` + name + `\b`).MatchString(module) {
-			t.Errorf("the module does not export %s", name)
-		}
-		if !strings.Contains(string(files[TypesFile]), name) {
-			t.Errorf("%s has no type", name)
-		}
-	}
-}
-
-// TestWeight holds the JavaScript of an export to 12 KB.
-func TestWeight(t *testing.T) {
-	files, _ := write(t, small(), Options{})
-	total := 0
-	for _, name := range []string{ModuleFile, "page.js"} {
-		var b bytes.Buffer
-		w := brotli.NewWriterLevel(&b, brotli.BestCompression)
-		if _, err := w.Write(files[name]); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%s: %d bytes, %d compressed", name, len(files[name]), b.Len())
-		total += b.Len()
-	}
-	if total > 12000 {
-		t.Errorf("%d bytes of compressed JavaScript", total)
 	}
 }
 
@@ -271,6 +230,41 @@ func TestWhatCannotBeExported(t *testing.T) {
 	for _, batch := range []int{-1, 5000} {
 		if _, err := Write(small(), Options{Batch: batch}); err == nil {
 			t.Errorf("a batch of %d", batch)
+		}
+	}
+}
+
+func TestSum(t *testing.T) {
+	b := make([]byte, 300)
+	for i := range b {
+		b[i] = byte(i * i)
+		if plainSum(b[:i]) != sha256.Sum256(b[:i]) {
+			t.Fatalf("%d bytes", i)
+		}
+	}
+}
+
+func TestZip(t *testing.T) {
+	files, err := Write(small(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Zip(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil || len(r.File) != len(files) {
+		t.Fatalf("%v, %d files", err, len(r.File))
+	}
+	for i, f := range r.File {
+		in, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(in) // compares the sum as well
+		if err != nil || f.Name != files[i].Name || !bytes.Equal(got, files[i].Data) {
+			t.Errorf("%s: %v", f.Name, err)
 		}
 	}
 }

@@ -2,9 +2,7 @@ package web
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"math"
@@ -28,8 +26,7 @@ func (w *writer) tensor(l *ir.Leaf) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		sum := sha256.Sum256(b)
-		key := fmt.Sprint(l.DType, l.Shape, sum)
+		key := fmt.Sprint(l.DType, l.Shape, sum256(b))
 		if name, ok = w.folded[key]; !ok {
 			name = fmt.Sprintf("constant.%d", len(w.folded))
 			w.folded[key] = name
@@ -67,8 +64,7 @@ func (w *writer) weights() ([]byte, error) {
 	if err := safetensors.Write(&b, list, map[string]string{"format": "pt"}); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(b.Bytes())
-	w.plan.Weights = Weights{File: WeightsFile, Bytes: b.Len(), SHA256: hex.EncodeToString(sum[:])}
+	w.plan.Weights = Weights{File: WeightsFile, Bytes: b.Len(), SHA256: fmt.Sprintf("%x", sum256(b.Bytes()))}
 	return b.Bytes(), nil
 }
 

@@ -51,16 +51,23 @@ func withoutComments(js string) string {
 	return b.String()
 }
 
-// Types describes Module to TypeScript.
-func Types() []byte { return []byte(read("module/model.d.ts")) }
+// The names of an exported model's code.
+const (
+	ModuleFile = "model.js"
+	TypesFile  = "model.d.ts"
+)
 
-// Page is a page that runs a model, by file name.
-func Page() map[string][]byte {
+// Export is the code of an exported model by file name: what every model has
+// beside its plan and weights. With page that includes a page that runs it.
+func Export(page bool) map[string][]byte {
+	m := map[string][]byte{ModuleFile: Module(), TypesFile: []byte(read("module/model.d.ts"))}
+	if !page {
+		return m
+	}
 	entries, err := files.ReadDir("page")
 	if err != nil {
 		panic(err) // The folder is part of the program.
 	}
-	m := map[string][]byte{}
 	for _, e := range entries {
 		text := read("page/" + e.Name())
 		if strings.HasSuffix(e.Name(), ".js") {

@@ -31,6 +31,7 @@ import (
 	"github.com/weft-ml/weft/train"
 	_ "github.com/weft-ml/weft/train/recipes"
 	"github.com/weft-ml/weft/web"
+	"github.com/weft-ml/weft/web/player"
 )
 
 // pictures is how many inputs each network is asked about.
@@ -112,7 +113,7 @@ func write(dir, name string, f16 bool) error {
 	if err != nil {
 		return err
 	}
-	files = append(files, format.File{Name: "expected.json", Data: b})
+	files = append(append(files, format.Code(player.Export(true))...), format.File{Name: "expected.json", Data: b})
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
