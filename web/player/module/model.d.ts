@@ -46,7 +46,7 @@ export interface Model {
   /** The k (5) likeliest classes of one row (the first) of results. */
   top(y: Float32Array, k?: number, row?: number): ClassProbability[];
   /** The picture that the model makes of x. */
-  view(x: Picture | Pixels): Promise<{ data: Uint8ClampedArray; width: number; height: number }>;
+  view(x: Picture | Pixels): Promise<{ data: ImageData["data"]; width: number; height: number }>;
   /** Frees the GPU's memory. */
   close(): void;
   readonly info: {

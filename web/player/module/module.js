@@ -53,7 +53,7 @@ export async function load(url = new URL(".", import.meta.url), options = {}) {
     return open();
   };
   const first = await alive();
-  for (const n of [options.batch ?? 1].flat()) if (n > 1) await first.program(first.largest);
+  if (options.batch > 1) await first.program(first.largest);
 
   const net = async (x) => {
     const { data, n } = await tensorOf(plan.input, x, size);
