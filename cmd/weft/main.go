@@ -84,7 +84,7 @@ replays it on the CPU or, through WebGPU, on a graphics card.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{err, "see: " + c.CommandPath() + " --help"}
 	})
-	root.AddCommand(a.devicesCommand(), a.dataCommand(), a.trainCommand(), a.evalCommand(), a.predictCommand(), a.inspectCommand(), a.summaryCommand(), a.importCommand(), a.benchCommand(), a.serveCommand())
+	root.AddCommand(a.devicesCommand(), a.dataCommand(), a.trainCommand(), a.evalCommand(), a.predictCommand(), a.inspectCommand(), a.summaryCommand(), a.importCommand(), a.exportCommand(), a.benchCommand(), a.serveCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }
