@@ -1,22 +1,32 @@
 package cpu
 
 import (
+	"slices"
+
 	"github.com/weft-ml/weft/internal/cpu/simd"
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/kernel"
 )
 
-// address evaluates a kernel.Index for a block of the vector loop variable.
-// Most accesses are linear there: a base, evaluated once for the block, and a
-// step. The rest (data-dependent indices, remainders of reshapes) compute an
-// index for each element.
+// address evaluates a kernel.Index for a block of elements. Most accesses are
+// linear there: a base, evaluated once for the block, and a step. Some are linear
+// in segments, such as the rows of an image without its border. The rest
+// (data-dependent indices, remainders of reshapes) compute an index for each
+// element.
 type address struct {
 	konst  int
 	dims   []dimTerm // loop variables other than the vector one
 	terms  []kernel.Term
 	step   int   // multiple of the vector variable
-	linear bool  // base + step*v, within a piece
+	linear bool  // base + step*v, within a segment
 	pieces []int // divisors of the vector variable: linear between their multiples
+	// segment is how many elements from a multiple of it on are linear, if the
+	// machine's blocks are longer; else 0.
+	segment int
+	parts   bool // blocks have several segments
+	even    bool // each row's address is rowStep further than the last one's
+	rowStep int
+	rowwise bool // and a segment is a row
 
 	// For the element by element case: the whole, and its part that changes.
 	full, vary kernel.Index
@@ -33,10 +43,22 @@ type address struct {
 
 type dimTerm struct{ dim, coef int }
 
-func newAddress(x kernel.Index, v int, varies func(val int) bool) *address {
+// address returns x as an address of the machine's blocks.
+func (m *machine) address(x kernel.Index) *address {
+	varies := func(val int) bool { return m.varying[val] }
+	v := m.vec
 	a := &address{konst: x.Const, full: x, mask: -1}
-	if a.step, a.linear = x.Affine(v, varies); !a.linear {
+	a.step, a.linear = x.Affine(v, varies)
+	if len(m.rows) > 0 {
+		if a.segment = linearSpan(x, m.k.Dims, v, m.rows, varies); a.segment == m.extent {
+			a.segment = 0
+		}
+		a.parts = a.segment > 0
+		a.rowStep, a.even = x.Affine(m.rows[len(m.rows)-1], varies)
+		a.rowwise = a.linear && a.even && a.segment == m.k.Dims[v]
+	} else if !a.linear {
 		a.step, a.pieces, a.linear = piecewise(x, v, varies)
+		a.parts = len(a.pieces) > 0 && !m.cutting
 	}
 	for _, t := range x.Terms {
 		switch {
@@ -50,6 +72,68 @@ func newAddress(x kernel.Index, v int, varies func(val int) bool) *address {
 	}
 	return a
 }
+
+// linearSpan is over how many elements of the rows x is linear.
+func linearSpan(x kernel.Index, dims []int, vec int, rows []int, varies func(val int) bool) int {
+	span := dims[vec]
+	step, ok := x.Affine(vec, varies)
+	for _, d := range slices.Backward(rows) {
+		coef, affine := x.Affine(d, varies)
+		if !ok || !affine || coef != step*span {
+			return span
+		}
+		span *= dims[d]
+	}
+	return span
+}
+
+// segments calls f for each linear segment of the block of n elements: where it
+// begins in the block and its length.
+func (c *context) segments(a *address, n int, f func(off, n int)) {
+	v0 := c.v0
+	row := 0
+	if len(c.m.rows) > 0 {
+		row = c.m.k.Dims[c.vec]
+	}
+	for off := 0; off < n; {
+		p, size := v0+off, n-off
+		if a.segment > 0 {
+			size = min(size, a.segment-p%a.segment)
+		}
+		for _, q := range a.pieces {
+			size = min(size, q-p%q)
+		}
+		switch {
+		case off == 0:
+		case row > 0 && a.segment == row: // at the beginning of the next row
+			c.v0, c.at = p, 0
+			c.nextRow()
+		default:
+			c.move(p)
+		}
+		c.off = off
+		f(off, size)
+		off += size
+	}
+	c.off = 0
+	c.move(v0)
+}
+
+// nextRow counts the rows' loop variables on.
+func (c *context) nextRow() {
+	m := c.m
+	for i := len(m.rows) - 1; i > 0; i-- {
+		d := m.rows[i]
+		if c.coord[d]++; c.coord[d] < m.k.Dims[d] {
+			return
+		}
+		c.coord[d] = 0
+	}
+	c.coord[m.rows[0]]++
+}
+
+// shortest is the length from which pieces are worth it.
+const shortest = 8
 
 // piecewise finds the step of an index that is linear between the multiples of
 // some divisors of the vector variable: its quotients stay the same there and
@@ -87,8 +171,8 @@ func piecewise(x kernel.Index, v int, varies func(val int) bool) (step int, divi
 		default:
 			return 0, nil, false
 		}
-		if c < 16 {
-			return 0, nil, false // pieces too short to be worth it
+		if c < shortest {
+			return 0, nil, false // not worth it
 		}
 		divisors = append(divisors, c)
 	}
@@ -98,17 +182,10 @@ func piecewise(x kernel.Index, v int, varies func(val int) bool) (step int, divi
 // base is the address of the block's first element, for a linear one.
 func (a *address) base(c *context) int {
 	if a.pieces != nil {
-		c.coord[c.vec] = c.v0
+		c.coord[c.vec] = c.at
 		return a.full.Eval(c.coordinate) + a.ring*c.slot
 	}
-	x := a.konst + a.step*c.v0
-	for _, t := range a.dims {
-		x += c.coord[t.dim] * t.coef
-	}
-	for _, t := range a.terms {
-		x += t.Coef * c.atom(t.Atom)
-	}
-	return x + a.ring*c.slot
+	return a.rest(c) + a.step*c.at
 }
 
 // atom evaluates an atom that does not change within the block.
@@ -139,15 +216,27 @@ func floorDiv(x, y int) int {
 }
 
 // vector evaluates the address for each of n elements.
-func (a *address) vector(c *context, dst []int32) {
-	base := a.konst + a.ring*c.slot
+func (a *address) vector(c *context, dst []int32) { c.indexVector(a.vary, a.rest(c), dst, 0) }
+
+// rest is what does not change with the vector variable.
+func (a *address) rest(c *context) int {
+	x := a.konst + a.ring*c.slot
 	for _, t := range a.dims {
-		base += c.coord[t.dim] * t.coef
+		x += c.coord[t.dim] * t.coef
 	}
 	for _, t := range a.terms {
-		base += t.Coef * c.atom(t.Atom)
+		x += t.Coef * c.atom(t.Atom)
 	}
-	c.indexVector(a.vary, base, dst, 0)
+	return x
+}
+
+// vectors is vector for a block.
+func (a *address) vectors(c *context, dst []int32) {
+	if !a.parts {
+		a.vector(c, dst)
+		return
+	}
+	c.segments(a, len(dst), func(off, n int) { a.vector(c, dst[off:off+n]) })
 }
 
 // indexVector writes base + x for each element of the block to dst.
@@ -158,7 +247,7 @@ func (c *context) indexVector(x kernel.Index, base int, dst []int32, depth int) 
 		if t.Atom.Kind == kernel.AtomDim {
 			if t.Atom.N == c.vec {
 				step = t.Coef
-				base += t.Coef * c.v0
+				base += t.Coef * c.at
 			} else {
 				base += t.Coef * c.coord[t.Atom.N]
 			}
@@ -172,6 +261,7 @@ func (c *context) indexVector(x kernel.Index, base int, dst []int32, depth int) 
 		case kernel.AtomVal:
 			reg := ints(c.cur[t.Atom.N])
 			if c.varying[t.Atom.N] {
+				reg = reg[c.off:]
 				for i := range dst {
 					dst[i] += int32(t.Coef) * reg[i]
 				}
@@ -195,7 +285,7 @@ func (c *context) counted(t kernel.Term, dst []int32) bool {
 	if len(x.Terms) != 1 || x.Terms[0].Coef != 1 || x.Terms[0].Atom.Kind != kernel.AtomDim || x.Terms[0].Atom.N != c.vec {
 		return false
 	}
-	at := x.Const + c.v0
+	at := x.Const + c.at
 	q := floorDiv(at, t.Atom.C)
 	r := at - q*t.Atom.C
 	if t.Atom.Kind == kernel.AtomDiv {
@@ -240,95 +330,265 @@ func (c *context) divided(t kernel.Term, dst []int32, depth int) {
 // load fetches a block of elements.
 func load(c *context, in *instr, n int) {
 	a := in.addr
-	if a.mask >= 0 {
-		loadMasked(c, in, n)
-		return
+	switch {
+	case a.rowwise && a.mask < 0 && a.dtype != ir.U8 && a.dtype != ir.F16:
+		a.fetchRows(c, c.to(in, n))
+	case a.rowwise && a.mask >= 0 && a.ranged() && a.evenMask():
+		a.fetchRangedRows(c, c.to(in, n))
+	case a.parts:
+		dst := c.to(in, n)
+		c.segments(a, n, func(off, n int) { a.fetch(c, dst[off:off+n]) })
+	case a.linear && a.mask < 0 && (n == 1 || a.step == 1) && a.dtype != ir.U8 && a.dtype != ir.F16 && !a.copy && in.out < 0:
+		at := a.base(c)
+		c.cur[in.dst] = floats(c.mem[a.buf])[at : at+n : at+n]
+	default:
+		a.fetch(c, c.to(in, n))
 	}
-	mem := c.mem[a.buf]
-	if !a.linear {
+}
+
+// grid walks through a block whose rows are evenly spaced: f gets pieces of it
+// that consist of rows of one length, rowStep apart from at on.
+func (c *context) grid(a *address, n int, f func(at, off, rows, length int)) {
+	m := c.m
+	d := m.rows[len(m.rows)-1]
+	length := m.k.Dims[c.vec]
+	v0 := c.v0
+	for off := 0; off < n; {
+		c.move(v0 + off)
+		rows, size := 1, min(length-c.at, n-off)
+		if c.at == 0 && size == length {
+			rows = min((n-off)/length, m.k.Dims[d]-c.coord[d])
+		}
+		f(a.base(c), off, rows, size)
+		off += rows * size
+	}
+	c.move(v0)
+}
+
+// fetchRows is fetch for rows that are evenly spaced and often short: pooling
+// reads every other pixel of them.
+func (a *address) fetchRows(c *context, dst []float32) {
+	src := floats(c.mem[a.buf])
+	c.grid(a, len(dst), func(at, off, rows, length int) {
+		d := dst[off : off+rows*length]
+		for ; rows > 0; rows-- {
+			row := d[:length]
+			switch a.step {
+			case 1:
+				copy(row, src[at:at+length])
+			case 2:
+				from := src[at : at+2*length-1]
+				for i := range row {
+					row[i] = from[2*i]
+				}
+			default:
+				simd.GatherStrided(row, src, at, a.step)
+			}
+			d, at = d[length:], at+a.rowStep
+		}
+	})
+}
+
+// evenMask reports whether the mask's conditions count evenly from row to row.
+func (a *address) evenMask() bool {
+	for i := range a.within {
+		if !a.within[i].addr.even {
+			return false
+		}
+	}
+	return len(a.within) <= 8
+}
+
+// fetchRangedRows is fetchRows for an image with padding around it.
+func (a *address) fetchRangedRows(c *context, dst []float32) {
+	src := floats(c.mem[a.buf])
+	c.grid(a, len(dst), func(at, off, rows, length int) {
+		d := dst[off : off+rows*length]
+		var first [8]int
+		for i := range a.within {
+			first[i] = a.within[i].addr.base(c)
+		}
+		for r := range rows {
+			row := d[r*length:][:length]
+			lo, hi := 0, length
+			for i := range a.within {
+				t := &a.within[i]
+				lo, hi = t.cut(first[i]+r*t.addr.rowStep, lo, hi)
+			}
+			if lo >= hi {
+				clear(row)
+				continue
+			}
+			clear(row[:lo])
+			if from := at + r*a.rowStep + lo*a.step; a.step == 1 {
+				copy(row[lo:hi], src[from:from+hi-lo])
+			} else {
+				simd.GatherStrided(row[lo:hi], src, from, a.step)
+			}
+			clear(row[hi:])
+		}
+	})
+}
+
+// putRows is the same for a store.
+func (a *address) putRows(c *context, src []float32) {
+	dst := floats(c.mem[a.buf])
+	c.grid(a, len(src), func(at, off, rows, length int) {
+		s := src[off : off+rows*length]
+		for ; rows > 0; rows-- {
+			row := s[:length]
+			switch a.step {
+			case 1:
+				copy(dst[at:at+length], row)
+			case 2:
+				to := dst[at : at+2*length-1]
+				for i, v := range row {
+					to[2*i] = v
+				}
+			default:
+				simd.ScatterStrided(dst, at, a.step, row)
+			}
+			s, at = s[length:], at+a.rowStep
+		}
+	})
+}
+
+// fetch fills dst with elements from the present position on.
+func (a *address) fetch(c *context, dst []float32) {
+	n := len(dst)
+	switch {
+	case a.mask >= 0:
+		a.fetchMasked(c, dst)
+		return
+	case !a.linear:
+		if a.fetchRepeated(c, dst) {
+			return
+		}
 		idx := c.lane[:n]
 		a.vector(c, idx)
-		gather(c.to(in, n), a.dtype, mem, idx)
+		gather(dst, a.dtype, c.mem[a.buf], idx)
 		return
 	}
 	at := a.base(c)
+	mem := c.mem[a.buf]
 	switch a.dtype {
 	case ir.U8:
 		if a.step == 1 {
-			simd.U8ToI32(ints(c.to(in, n)), mem[at:at+n])
+			simd.U8ToI32(ints(dst), mem[at:at+n])
 			return
 		}
-		for i, dst := 0, ints(c.to(in, n)); i < n; i++ {
+		for i, dst := 0, ints(dst); i < n; i++ {
 			dst[i] = int32(mem[at+i*a.step])
 		}
 	case ir.F16:
 		src := halves(mem)
 		if a.step == 1 {
-			simd.F16ToF32(c.to(in, n), src[at:at+n])
+			simd.F16ToF32(dst, src[at:at+n])
 			return
 		}
-		for i, dst := 0, c.to(in, n); i < n; i++ {
+		for i := 0; i < n; i++ {
 			simd.F16ToF32(dst[i:i+1], src[at+i*a.step:][:1])
 		}
 	default:
 		src := floats(mem)
-		switch {
-		case (n == 1 || a.step == 1) && !a.copy && in.out < 0:
-			c.cur[in.dst] = src[at : at+n : at+n]
-		case a.step == 1:
-			copy(c.to(in, n), src[at:at+n])
+		switch a.step {
+		case 1:
+			copy(dst, src[at:at+n])
+		case 0:
+			simd.Fill(dst, src[at])
 		default:
-			simd.GatherStrided(c.to(in, n), src, at, a.step)
+			simd.GatherStrided(dst, src, at, a.step)
 		}
 	}
 }
 
-// loadRange is loadMasked where the mask is a range of the block: zeros around
-// a contiguous piece.
-func (c *context) loadRange(in *instr, n int) bool {
-	a := in.addr
-	if !a.linear || a.step != 1 || a.dtype == ir.U8 || a.dtype == ir.F16 || a.within == nil {
+// fetchRepeated is fetch for an image that is enlarged: the index counts a
+// quotient of the vector variable.
+func (a *address) fetchRepeated(c *context, dst []float32) bool {
+	if len(a.vary.Terms) != 1 || a.dtype == ir.U8 || a.dtype == ir.F16 {
 		return false
 	}
-	lo, hi := 0, n
-	for _, t := range a.within {
-		x := t.addr.base(c)
-		if t.addr.step == 0 {
-			if x < 0 || x >= t.limit {
-				hi = 0
-			}
-			continue
-		}
-		lo, hi = max(lo, -x), min(hi, t.limit-x)
+	t := a.vary.Terms[0]
+	if t.Atom.Kind != kernel.AtomDiv {
+		return false
 	}
-	dst := c.to(in, n)
+	x := t.Atom.X
+	if len(x.Terms) != 1 || x.Terms[0].Coef != 1 || x.Terms[0].Atom.Kind != kernel.AtomDim || x.Terms[0].Atom.N != c.vec {
+		return false
+	}
+	times := t.Atom.C
+	q := floorDiv(x.Const+c.at, times)
+	used := x.Const + c.at - q*times // of the first element
+	at := a.rest(c) + t.Coef*q
+	src := floats(c.mem[a.buf])
+	if times == 2 && used == 0 && t.Coef == 1 {
+		from := src[at : at+(len(dst)+1)/2]
+		for i, v := range from[:len(dst)/2] {
+			pair := dst[2*i : 2*i+2]
+			pair[0], pair[1] = v, v
+		}
+		if n := len(dst); n%2 == 1 {
+			dst[n-1] = from[n/2]
+		}
+		return true
+	}
+	for i := 0; i < len(dst); at += t.Coef {
+		v := src[at]
+		for ; used < times && i < len(dst); used++ {
+			dst[i] = v
+			i++
+		}
+		used = 0
+	}
+	return true
+}
+
+// fetchRange is fetchMasked where the mask is a range of the segment: zeros
+// around contiguous elements.
+func (a *address) fetchRange(c *context, dst []float32) bool {
+	if !a.ranged() {
+		return false
+	}
+	lo, hi := 0, len(dst)
+	for i := range a.within {
+		lo, hi = a.within[i].cut(a.within[i].addr.base(c), lo, hi)
+	}
 	if lo >= hi {
 		clear(dst)
 		return true
 	}
-	at := a.base(c)
 	clear(dst[:lo])
-	copy(dst[lo:hi], floats(c.mem[a.buf])[at+lo:at+hi])
+	simd.GatherStrided(dst[lo:hi], floats(c.mem[a.buf]), a.base(c)+lo*a.step, a.step)
 	clear(dst[hi:])
 	return true
 }
 
-// rangeTest is one condition 0 <= address < limit.
-type rangeTest struct {
-	addr  *address
-	limit int
+// ranged reports whether the mask's conditions are all there is to look at.
+func (a *address) ranged() bool {
+	return a.linear && a.dtype != ir.U8 && a.dtype != ir.F16 && a.within != nil
 }
 
-// loadMasked fetches only where the mask holds: elsewhere the address may lie
+// cut narrows the range of a segment's elements to those for which the condition
+// holds, if x is the first one's address.
+func (t *rangeTest) cut(x, lo, hi int) (int, int) {
+	if t.addr.step == 0 {
+		if x < 0 || x >= t.limit {
+			return lo, lo
+		}
+		return lo, hi
+	}
+	return max(lo, -x), min(hi, t.limit-x)
+}
+
+// fetchMasked fetches only where the mask holds: elsewhere the address may lie
 // outside of the buffer.
-func loadMasked(c *context, in *instr, n int) {
-	if c.loadRange(in, n) {
+func (a *address) fetchMasked(c *context, to []float32) {
+	if a.fetchRange(c, to) {
 		return
 	}
-	a := in.addr
-	mask := ints(c.reg(a.mask, n))
-	dst := ints(c.to(in, n))
-	idx := c.lane[:n]
+	mask := ints(c.cur[a.mask])[c.off:]
+	dst := ints(to)
+	idx := c.lane[:len(dst)]
 	a.vector(c, idx)
 	mem := c.mem[a.buf]
 	one := c.one[:]
@@ -339,6 +599,12 @@ func loadMasked(c *context, in *instr, n int) {
 			dst[i] = ints(one)[0]
 		}
 	}
+}
+
+// rangeTest is one condition 0 <= address < limit.
+type rangeTest struct {
+	addr  *address
+	limit int
 }
 
 func gather(dst []float32, dt ir.DType, mem []byte, idx []int32) {
@@ -362,12 +628,33 @@ func gather(dst []float32, dt ir.DType, mem []byte, idx []int32) {
 }
 
 // asValue makes an index a value.
-func asValue(c *context, in *instr, n int) { in.addr.vector(c, ints(c.to(in, n))) }
+func asValue(c *context, in *instr, n int) { in.addr.vectors(c, ints(c.to(in, n))) }
 
 // inRange tests 0 <= index < limit.
 func inRange(c *context, in *instr, n int) {
 	dst := ints(c.to(in, n))
-	in.addr.vector(c, dst)
+	a := in.addr
+	if a.linear && (a.step == 0 || a.step == 1) {
+		t := rangeTest{a, in.limit}
+		test := func(off, n int) {
+			lo, hi := t.cut(a.base(c), 0, n)
+			lo = min(lo, n)
+			hi = max(hi, lo)
+			d := dst[off : off+n]
+			clear(d[:lo])
+			for i := range d[lo:hi] {
+				d[lo+i] = 1
+			}
+			clear(d[hi:])
+		}
+		if a.parts {
+			c.segments(a, n, test)
+		} else {
+			test(0, n)
+		}
+		return
+	}
+	a.vectors(c, dst)
 	for i, x := range dst {
 		dst[i] = truth(x >= 0 && int(x) < in.limit)
 	}
@@ -382,8 +669,21 @@ type store struct {
 
 func (s *store) put(c *context, n int) {
 	a := s.addr
-	dst := floats(c.mem[a.buf])
 	src := c.reg(s.val, n)
+	switch {
+	case a.rowwise:
+		a.putRows(c, src)
+	case a.parts:
+		c.segments(a, n, func(off, n int) { a.put(c, src[off:off+n]) })
+	default:
+		a.put(c, src)
+	}
+}
+
+// put writes elements from the present position on.
+func (a *address) put(c *context, src []float32) {
+	dst := floats(c.mem[a.buf])
+	n := len(src)
 	if !a.linear {
 		idx := c.lane[:n]
 		a.vector(c, idx)
