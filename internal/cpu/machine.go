@@ -1,9 +1,6 @@
 package cpu
 
 import (
-	"math"
-
-	"github.com/weft-ml/weft/internal/cpu/simd"
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/kernel"
 )
@@ -63,48 +60,6 @@ type machine struct {
 	mem                      [][]byte
 }
 
-// context is one worker's state.
-type context struct {
-	m       *machine
-	vec     int
-	v0      int   // first element of the block
-	at      int   // its position along vec
-	off     int   // of the segment of a block that is looked at
-	coord   []int // other loop variables
-	slot    int   // row of the ring
-	base    [][]float32
-	cur     [][]float32 // where each value is: its register, or memory
-	varying []bool
-	mem     [][]byte
-	lane    []int32 // indices of a block
-	index   [][]int32
-	one     [1]float32
-	sum     [][]float32 // accumulators of the stages
-	part    [][]float32
-	point   int         // of the reduction: which combination of reduced loop variables
-	room    [][]float32 // for what is kept, by slot and point
-	held    [][]float32 // where it is
-
-	coordinate     func(d int) int // c.coord as a function
-	acc            []float32       // block of a matrix product
-	ld, accM, accN int             // its row stride and first element
-}
-
-// reg is value v for n elements.
-func (c *context) reg(v, n int) []float32 { return c.cur[v][:n] }
-
-// to is where in writes its result.
-func (c *context) to(in *instr, n int) []float32 {
-	if in.out >= 0 {
-		s := &c.m.outerStores[in.out]
-		at := s.addr.base(c)
-		c.cur[in.dst] = floats(c.mem[s.addr.buf])[at : at+n : at+n]
-	} else {
-		c.cur[in.dst] = c.base[in.dst][:n]
-	}
-	return c.cur[in.dst]
-}
-
 // rowsAround lists the loop variables that blocks along vec continue over, so
 // that they have some hundreds of elements.
 func rowsAround(k *kernel.Kernel, vec int) []int {
@@ -124,24 +79,6 @@ func rowsAround(k *kernel.Kernel, vec int) []int {
 		rows = append(rows, d)
 	}
 	return rows
-}
-
-// move goes to element p of the vector variable and its rows.
-func (c *context) move(p int) {
-	c.v0, c.at = p, p
-	rows := c.m.rows
-	if len(rows) == 0 {
-		return
-	}
-	dims := c.m.k.Dims
-	row := p / dims[c.vec]
-	c.at = p - row*dims[c.vec]
-	for i := len(rows) - 1; i > 0; i-- {
-		n := dims[rows[i]]
-		c.coord[rows[i]] = row % n
-		row /= n
-	}
-	c.coord[rows[0]] = row
 }
 
 // newMachine sorts the program of k for blocks along loop variable vec.
@@ -291,80 +228,6 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 	m.remember(code)
 	return m
 }
-
-// mostRemembered is up to how many positions values are remembered for.
-const mostRemembered = 1 << 13
-
-// pure marks the values that depend on nothing but the position in a block and
-// the block's along the vector variable, such as where an image has padding.
-// They are computed once.
-func (m *machine) pure(dims []uint64) []bool {
-	pure := make([]bool, len(m.k.Vals))
-	if m.extent > mostRemembered {
-		return pure
-	}
-	var own uint64
-	for _, d := range append(m.rows[:len(m.rows):len(m.rows)], m.vec) {
-		if d >= 0 {
-			own |= 1 << d
-		}
-	}
-	constant := func(a int) bool { return m.k.Vals[a].Kind == kernel.Const }
-	for i := range m.k.Vals {
-		v := &m.k.Vals[i]
-		switch v.Kind {
-		case kernel.AsValue, kernel.InRange, kernel.Elem:
-			pure[i] = m.varying[i] && dims[i]&^own == 0
-			v.Uses(func(a int) { pure[i] = pure[i] && (pure[a] || constant(a)) })
-			for _, st := range m.k.Stores {
-				pure[i] = pure[i] && st.Val != i // computed where it is stored
-			}
-		}
-	}
-	return pure
-}
-
-// remember runs code over all positions and keeps the results.
-func (m *machine) remember(code []instr) {
-	if len(code) == 0 {
-		return
-	}
-	c := m.newContext()
-	m.remembered = make([][]float32, len(code))
-	for i := range m.remembered {
-		m.remembered[i] = floats(alignedBytes(m.extent * 4))
-	}
-	for c.move(0); c.v0 < m.extent; {
-		n := m.piece(c.v0, min(m.block, m.extent-c.v0))
-		c.exec(code, n)
-		for i := range code {
-			copy(m.remembered[i][c.v0:], c.cur[code[i].dst][:n])
-		}
-		c.move(c.v0 + n)
-	}
-}
-
-// remembered is the instruction of such a value.
-func remembered(c *context, in *instr, n int) {
-	c.cur[in.dst] = c.m.remembered[in.slot][c.v0 : c.v0+n]
-}
-
-// mostHeld is up to how many elements of a reduction, such as the pixels of a
-// pooling window, are kept for a second pass over them.
-const mostHeld = 16
-
-// hold is a load whose block is kept for later passes.
-func hold(c *context, in *instr, n int) {
-	i := in.slot*c.m.points + c.point
-	own := c.base[in.dst]
-	c.base[in.dst] = c.room[i]
-	in.fetch(c, in, n)
-	c.held[i] = c.cur[in.dst]
-	c.base[in.dst] = own
-}
-
-// recall is the same load in a later pass.
-func recall(c *context, in *instr, n int) { c.cur[in.dst] = c.held[in.slot*c.m.points+c.point] }
 
 // longPieces reports whether all pieces of the kernel's addresses are so long
 // that blocks had better end with them.
@@ -615,113 +478,4 @@ func (m *machine) direct(u int) bool {
 // accumulators for each stage, a block of indices, and what is kept.
 func (m *machine) registerBytes() int {
 	return (len(m.k.Vals)+2*len(m.k.Stages)+1+m.held*m.points)*m.block*4 + len(m.remembered)*m.extent*4
-}
-
-func (m *machine) newContext() *context {
-	k := m.k
-	c := &context{m: m, vec: m.vec, coord: make([]int, len(k.Dims)), varying: m.varying, mem: m.mem,
-		lane: make([]int32, m.block)}
-	blocks := func(n int) [][]float32 {
-		b := make([][]float32, n)
-		for i := range b {
-			b[i] = floats(alignedBytes(m.block * 4))
-		}
-		return b
-	}
-	c.sum, c.part = blocks(len(k.Stages)), blocks(len(k.Stages))
-	c.room, c.held = blocks(m.held*m.points), make([][]float32, m.held*m.points)
-	c.coordinate = func(d int) int { return c.coord[d] }
-	c.base, c.cur = make([][]float32, len(k.Vals)), make([][]float32, len(k.Vals))
-	for i := range k.Vals {
-		c.base[i] = floats(alignedBytes(m.block * 4))
-		c.cur[i] = c.base[i]
-		if v := &k.Vals[i]; v.Kind == kernel.Const {
-			f := float32(v.Const)
-			if v.DType != ir.F32 {
-				f = math.Float32frombits(uint32(int32(v.Const)))
-			}
-			for j := range c.base[i] {
-				c.base[i][j] = f
-			}
-		}
-	}
-	return c
-}
-
-// begin prepares a worker for one step.
-func (c *context) begin(scalars []uint32, slot int) {
-	c.slot = slot
-	for i := range c.m.k.Vals {
-		if v := &c.m.k.Vals[i]; v.Kind == kernel.Scalar {
-			simd.Fill(c.base[i], math.Float32frombits(scalars[v.N]))
-		}
-	}
-	c.uniform(c.m.consts)
-}
-
-// uniform runs instructions whose values are the same for the whole block.
-// There may be as many of these as elements (one row of a gather), so the
-// usual ones skip the vector primitives.
-func (c *context) uniform(code []instr) {
-	for i := range code {
-		in := &code[i]
-		switch {
-		case in.scalarI != nil:
-			d := c.base[in.dst][:1]
-			ints(d)[0] = in.scalarI(ints(c.cur[in.args[0]])[0], ints(c.cur[in.args[1]])[0], 0)
-			c.cur[in.dst] = d
-		case in.scalarF != nil:
-			d := c.base[in.dst][:1]
-			d[0] = in.scalarF(c.cur[in.args[0]][0], c.cur[in.args[1]][0], 0)
-			c.cur[in.dst] = d
-		default:
-			c.exec(code[i:i+1], 1)
-			continue
-		}
-		if in.fill {
-			simd.Fill(c.base[in.dst], c.base[in.dst][0])
-			c.cur[in.dst] = c.base[in.dst]
-		}
-	}
-}
-
-// exec runs instructions for n elements.
-func (c *context) exec(code []instr, n int) {
-	for i := range code {
-		in := &code[i]
-		switch {
-		case in.f2 != nil:
-			in.f2(c.to(in, n), c.cur[in.args[0]][:n], c.cur[in.args[1]][:n])
-		case in.f1 != nil:
-			in.f1(c.to(in, n), c.cur[in.args[0]][:n])
-		case in.cmp != nil:
-			in.cmp(ints(c.to(in, n)), c.cur[in.args[0]][:n], c.cur[in.args[1]][:n])
-		case in.i2 != nil:
-			in.i2(ints(c.to(in, n)), ints(c.cur[in.args[0]][:n]), ints(c.cur[in.args[1]][:n]))
-		default:
-			in.special(c, in, n)
-		}
-		if in.fill {
-			v := c.cur[in.dst][0]
-			simd.Fill(c.base[in.dst], v)
-			c.cur[in.dst] = c.base[in.dst]
-		}
-	}
-}
-
-// loadAcc fetches a block of a matrix product's sums.
-func loadAcc(c *context, in *instr, n int) {
-	r := len(c.m.k.Dims)
-	row, col := c.coord[r-2]-c.accM, c.coord[r-1]-c.accN
-	switch c.vec {
-	case r - 1:
-		at := row*c.ld + c.v0 - c.accN
-		c.cur[in.dst] = c.acc[at : at+n : at+n]
-		if in.out >= 0 {
-			c.cur[in.dst] = nil
-			copy(c.to(in, n), c.acc[at:at+n])
-		}
-	default: // along rows
-		simd.GatherStrided(c.to(in, n), c.acc, (c.v0-c.accM)*c.ld+col, c.ld)
-	}
 }
