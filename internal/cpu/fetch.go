@@ -273,6 +273,16 @@ func (a *address) fetchMasked(c *context, to []float32) {
 	idx := c.lane[:len(dst)]
 	a.vector(c, idx)
 	mem := c.mem[a.buf]
+	if a.dtype != ir.U8 && a.dtype != ir.F16 {
+		src := floats(mem)
+		clear(to)
+		for i, m := range mask[:len(to)] {
+			if m != 0 {
+				to[i] = src[idx[i]]
+			}
+		}
+		return
+	}
 	one := c.one[:]
 	for i := range dst {
 		dst[i] = 0
