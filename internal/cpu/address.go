@@ -19,6 +19,7 @@ type address struct {
 	step   int   // multiple of the vector variable
 	linear bool  // base + step*v, within a segment
 	pieces []int // divisors of the vector variable: linear between their multiples
+	cuts   []int // the same, with those of the mask's conditions
 	// segment is how many elements from a multiple of it on are linear, if the
 	// machine's blocks are longer; else 0.
 	segment int
@@ -58,6 +59,7 @@ func (m *machine) address(x kernel.Index) *address {
 	} else if !a.linear {
 		a.step, a.pieces, a.linear = piecewise(x, v, varies)
 		a.parts = len(a.pieces) > 0 && !m.cutting
+		a.cuts = a.pieces
 	}
 	for _, t := range x.Terms {
 		switch {
@@ -99,7 +101,7 @@ func (c *context) segments(a *address, n int, f func(off, n int)) {
 		if a.segment > 0 {
 			size = min(size, a.segment-p%a.segment)
 		}
-		for _, q := range a.pieces {
+		for _, q := range a.cuts {
 			size = min(size, q-p%q)
 		}
 		switch {

@@ -402,7 +402,7 @@ func (m *machine) compile(i int) instr {
 		in.special = loadAcc
 	}
 	if in.addr != nil {
-		m.pieces = append(m.pieces, in.addr.pieces...)
+		m.pieces = append(m.pieces, in.addr.cuts...)
 	}
 	in.fill = m.fill[i]
 	for j, s := range m.outerStores {
@@ -424,7 +424,7 @@ func (m *machine) load(i int) *address {
 	a.within, _ = m.conditions(v.Mask)
 	for _, t := range a.within {
 		// A segment is where the address and all conditions are linear.
-		a.pieces = append(a.pieces, t.addr.pieces...)
+		a.cuts = append(a.cuts[:len(a.cuts):len(a.cuts)], t.addr.cuts...)
 		a.parts = a.parts || t.addr.parts
 		if s := t.addr.segment; s > 0 && (a.segment == 0 || s < a.segment) {
 			a.segment = s // both divide one another: products of the last rows
