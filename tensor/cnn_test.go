@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/internal/cpu"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/optim"
 	. "github.com/weft-ml/weft/tensor"
@@ -92,6 +94,32 @@ func TestCNNStepFollowsReference(t *testing.T) {
 			if d := math.Abs(float64(got - want[i])); !(d < 1e-3) {
 				t.Errorf("%s, step %d: loss %v, reference %v", dev.Kind(), i, got, want[i])
 			}
+		}
+	}
+}
+
+// The number of threads does not show in a single bit of a training step.
+func TestCNNStepOnThreads(t *testing.T) {
+	var want []float32
+	for threads := 1; threads <= 3; threads++ {
+		be := cpu.New(threads)
+		defer be.Close()
+		p := cnnStep(t, device.Wrap(be, "cpu"), 5)
+		p.SetScalar("lr", 0.05)
+		var losses []float32
+		for range 3 {
+			out, err := p.Call()
+			if err != nil {
+				t.Fatal(err)
+			}
+			losses = append(losses, out[0].Item())
+		}
+		p.Close()
+		if want == nil {
+			want = losses
+		}
+		if !slices.Equal(losses, want) {
+			t.Errorf("%d threads: losses %v, one thread %v", threads, losses, want)
 		}
 	}
 }

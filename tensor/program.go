@@ -354,6 +354,18 @@ func (p *Program) FLOPs() int {
 	return n
 }
 
+// ProductFLOPs is the part of FLOPs that is in matrix products and convolutions:
+// 2 M N K for each.
+func (p *Program) ProductFLOPs() int {
+	n := 0
+	for _, k := range p.plan.Kernels {
+		if k.Product != nil {
+			n += 2 * k.Product.K * ir.NumElems(k.Dims)
+		}
+	}
+	return n
+}
+
 // KernelTime is what one kernel of a step costs.
 type KernelTime struct {
 	Name        string

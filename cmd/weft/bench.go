@@ -34,11 +34,17 @@ func (a *app) benchCommand() *cobra.Command {
 	var dev string
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure the matrix product and the training step on every device",
-		Long: `Measure matrix products of 1024x1024 (on a graphics card of 4096x4096 too) and
-training steps of the 784-128-10 perceptron at batch 64 and 512, on the CPU and
-on WebGPU where there is any. The column "relative" says what part (or multiple) a figure is of what it is compared
-to, measured in the same run.`,
+		Short: "Measure the matrix product and training steps on every device",
+		Long: `Measure matrix products of 1024x1024 (on a graphics card of 4096x4096 too),
+training steps of the 784-128-10 perceptron at batch 64 and 512 and of the digit
+CNN (recipe mnist-cnn) at batch 64, and ResNet-18 for CIFAR-10, inference at batch
+1 and training at batch 32; graphics cards run the last three at batch 512 too. All
+that on the CPU and on WebGPU where there is any; software adapters are left out
+of the convolutional networks. The column "relative" says what part (or multiple)
+a figure is of what it is compared to, measured in the same run. The arithmetic of
+convolutional networks is that of their convolutions and matrix products alone, as
+formulas count it: 2 M N K forward, twice that again backward, nothing for the
+gradient of the images, and nothing for zeros of padding.`,
 		Example: "  weft bench\n  weft bench --device cpu --json",
 		Args:    exactly(0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -48,7 +54,7 @@ to, measured in the same run.`,
 			}
 			span := time.Duration(seconds * float64(time.Second))
 			plain := plainMatmul(span)
-			a.printf("%-18s %12s %12s %10s  %-34s %12s\n", "", "steps/s", "GFLOP/s", "relative", "to", "peak memory")
+			a.printf("%-24s %12s %12s %10s  %-34s %12s\n", "", "steps/s", "GFLOP/s", "relative", "to", "peak memory")
 			var rows []benchRow
 			for _, d := range devs {
 				a.printf("%s\n", d.Name())
@@ -85,7 +91,7 @@ func (a *app) benchDevice(ctx context.Context, d *device.Device, span time.Durat
 	add := func(r benchRow) {
 		r.Device = d.Name()
 		rows = append(rows, r)
-		a.printf("  %-16s %12.1f %12.2f %10.2f  %-34s %12s\n", r.Name, r.PerSec, r.GFLOPS, r.Relative, r.Compared, memory(int64(r.Memory)))
+		a.printf("  %-22s %12.1f %12.2f %10.2f  %-34s %12s\n", r.Name, r.PerSec, r.GFLOPS, r.Relative, r.Compared, memory(int64(r.Memory)))
 	}
 	mm, err := benchMatmul(ctx, d, 1024, span)
 	if err != nil {
@@ -103,6 +109,21 @@ func (a *app) benchDevice(ctx context.Context, d *device.Device, span time.Durat
 	}
 	for _, batch := range []int{64, 512} {
 		r, err := benchStep(ctx, d, batch, span)
+		if err != nil {
+			return nil, err
+		}
+		r.Relative, r.Compared = r.GFLOPS/mm.GFLOPS, "this device's matmul 1024"
+		add(r)
+	}
+	if d.Kind() != "cpu" && mm.GFLOPS < 100 {
+		return rows, nil // a software adapter would take minutes
+	}
+	nets := convolutional[:3]
+	if mm.GFLOPS > 2000 {
+		nets = convolutional
+	}
+	for _, n := range nets {
+		r, err := n.bench(ctx, d, span)
 		if err != nil {
 			return nil, err
 		}
@@ -181,7 +202,7 @@ func benchMatmul(ctx context.Context, d *device.Device, n int, span time.Duratio
 	}
 }
 
-// benchStep trains for a while and counts.
+// benchStep trains the perceptron for a while and counts.
 func benchStep(ctx context.Context, d *device.Device, batch int, span time.Duration) (benchRow, error) {
 	r, err := train.Find("mnist-mlp")
 	if err != nil {
@@ -191,7 +212,19 @@ func benchStep(ctx context.Context, d *device.Device, batch int, span time.Durat
 	if err != nil {
 		return benchRow{}, err
 	}
-	o.Batch, o.Epochs = batch, 1_000_000
+	o.Batch = batch
+	row, flops, err := benchRecipe(ctx, d, r, o, span)
+	if err != nil {
+		return benchRow{}, err
+	}
+	row.Name, row.GFLOPS = fmt.Sprintf("mlp batch %d", batch), row.PerSec*float64(flops)/1e9
+	return row, nil
+}
+
+// benchRecipe trains a recipe for a while and counts the steps; flops is the
+// arithmetic of one, everything included.
+func benchRecipe(ctx context.Context, d *device.Device, r *train.Recipe, o train.Options, span time.Duration) (row benchRow, flops int, err error) {
+	o.Epochs = 1_000_000
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var first, last time.Time
@@ -213,20 +246,18 @@ func benchStep(ctx context.Context, d *device.Device, batch int, span time.Durat
 	}
 	t, err := train.New(train.Config{Recipe: r, Options: o, Device: d, Train: blank(r, 16384), Observer: train.Observer{Progress: watch}})
 	if err != nil {
-		return benchRow{}, err
+		return benchRow{}, 0, err
 	}
 	defer t.Close()
 	begin = time.Now()
 	if _, err := t.Run(ctx); ctx.Err() == nil {
-		return benchRow{}, err
+		return benchRow{}, 0, err
 	}
 	if to <= from {
-		return benchRow{}, context.Cause(ctx)
+		return benchRow{}, 0, context.Cause(ctx)
 	}
 	own, borrowed := t.Program().MemoryBytes()
-	rate := float64(to-from) / last.Sub(first).Seconds()
 	return benchRow{
-		Name: fmt.Sprintf("mlp batch %d", batch), PerSec: rate, GFLOPS: rate * float64(t.Program().FLOPs()) / 1e9,
-		Memory: own + borrowed, Kernels: t.Program().KernelCount(),
-	}, nil
+		PerSec: float64(to-from) / last.Sub(first).Seconds(), Memory: own + borrowed, Kernels: t.Program().KernelCount(),
+	}, t.Program().FLOPs(), nil
 }

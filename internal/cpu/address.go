@@ -1,22 +1,32 @@
 package cpu
 
 import (
-	"github.com/weft-ml/weft/internal/cpu/simd"
+	"slices"
+
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/kernel"
 )
 
-// address evaluates a kernel.Index for a block of the vector loop variable.
-// Most accesses are linear there: a base, evaluated once for the block, and a
-// step. The rest (data-dependent indices, remainders of reshapes) compute an
-// index for each element.
+// address evaluates a kernel.Index for a block of elements. Most accesses are
+// linear there: a base, evaluated once for the block, and a step. Some are linear
+// in segments, such as the rows of an image without its border. The rest
+// (data-dependent indices, remainders of reshapes) compute an index for each
+// element.
 type address struct {
 	konst  int
 	dims   []dimTerm // loop variables other than the vector one
 	terms  []kernel.Term
 	step   int   // multiple of the vector variable
-	linear bool  // base + step*v, within a piece
+	linear bool  // base + step*v, within a segment
 	pieces []int // divisors of the vector variable: linear between their multiples
+	cuts   []int // the same, with those of the mask's conditions
+	// segment is how many elements from a multiple of it on are linear, if the
+	// machine's blocks are longer; else 0.
+	segment int
+	parts   bool // blocks have several segments
+	even    bool // each row's address is rowStep further than the last one's
+	rowStep int
+	rowwise bool // and a segment is a row
 
 	// For the element by element case: the whole, and its part that changes.
 	full, vary kernel.Index
@@ -33,10 +43,23 @@ type address struct {
 
 type dimTerm struct{ dim, coef int }
 
-func newAddress(x kernel.Index, v int, varies func(val int) bool) *address {
+// address returns x as an address of the machine's blocks.
+func (m *machine) address(x kernel.Index) *address {
+	varies := func(val int) bool { return m.varying[val] }
+	v := m.vec
 	a := &address{konst: x.Const, full: x, mask: -1}
-	if a.step, a.linear = x.Affine(v, varies); !a.linear {
+	a.step, a.linear = x.Affine(v, varies)
+	if len(m.rows) > 0 {
+		if a.segment = linearSpan(x, m.k.Dims, v, m.rows, varies); a.segment == m.extent {
+			a.segment = 0
+		}
+		a.parts = a.segment > 0
+		a.rowStep, a.even = x.Affine(m.rows[len(m.rows)-1], varies)
+		a.rowwise = a.linear && a.even && a.segment == m.k.Dims[v]
+	} else if !a.linear {
 		a.step, a.pieces, a.linear = piecewise(x, v, varies)
+		a.parts = len(a.pieces) > 0 && !m.cutting
+		a.cuts = a.pieces
 	}
 	for _, t := range x.Terms {
 		switch {
@@ -50,6 +73,68 @@ func newAddress(x kernel.Index, v int, varies func(val int) bool) *address {
 	}
 	return a
 }
+
+// linearSpan is over how many elements of the rows x is linear.
+func linearSpan(x kernel.Index, dims []int, vec int, rows []int, varies func(val int) bool) int {
+	span := dims[vec]
+	step, ok := x.Affine(vec, varies)
+	for _, d := range slices.Backward(rows) {
+		coef, affine := x.Affine(d, varies)
+		if !ok || !affine || coef != step*span {
+			return span
+		}
+		span *= dims[d]
+	}
+	return span
+}
+
+// segments calls f for each linear segment of the block of n elements: where it
+// begins in the block and its length.
+func (c *context) segments(a *address, n int, f func(off, n int)) {
+	v0 := c.v0
+	row := 0
+	if len(c.m.rows) > 0 {
+		row = c.m.k.Dims[c.vec]
+	}
+	for off := 0; off < n; {
+		p, size := v0+off, n-off
+		if a.segment > 0 {
+			size = min(size, a.segment-p%a.segment)
+		}
+		for _, q := range a.cuts {
+			size = min(size, q-p%q)
+		}
+		switch {
+		case off == 0:
+		case row > 0 && a.segment == row: // at the beginning of the next row
+			c.v0, c.at = p, 0
+			c.nextRow()
+		default:
+			c.move(p)
+		}
+		c.off = off
+		f(off, size)
+		off += size
+	}
+	c.off = 0
+	c.move(v0)
+}
+
+// nextRow counts the rows' loop variables on.
+func (c *context) nextRow() {
+	m := c.m
+	for i := len(m.rows) - 1; i > 0; i-- {
+		d := m.rows[i]
+		if c.coord[d]++; c.coord[d] < m.k.Dims[d] {
+			return
+		}
+		c.coord[d] = 0
+	}
+	c.coord[m.rows[0]]++
+}
+
+// shortest is the length from which pieces are worth it.
+const shortest = 8
 
 // piecewise finds the step of an index that is linear between the multiples of
 // some divisors of the vector variable: its quotients stay the same there and
@@ -87,8 +172,8 @@ func piecewise(x kernel.Index, v int, varies func(val int) bool) (step int, divi
 		default:
 			return 0, nil, false
 		}
-		if c < 16 {
-			return 0, nil, false // pieces too short to be worth it
+		if c < shortest {
+			return 0, nil, false // not worth it
 		}
 		divisors = append(divisors, c)
 	}
@@ -98,17 +183,10 @@ func piecewise(x kernel.Index, v int, varies func(val int) bool) (step int, divi
 // base is the address of the block's first element, for a linear one.
 func (a *address) base(c *context) int {
 	if a.pieces != nil {
-		c.coord[c.vec] = c.v0
+		c.coord[c.vec] = c.at
 		return a.full.Eval(c.coordinate) + a.ring*c.slot
 	}
-	x := a.konst + a.step*c.v0
-	for _, t := range a.dims {
-		x += c.coord[t.dim] * t.coef
-	}
-	for _, t := range a.terms {
-		x += t.Coef * c.atom(t.Atom)
-	}
-	return x + a.ring*c.slot
+	return a.rest(c) + a.step*c.at
 }
 
 // atom evaluates an atom that does not change within the block.
@@ -139,15 +217,27 @@ func floorDiv(x, y int) int {
 }
 
 // vector evaluates the address for each of n elements.
-func (a *address) vector(c *context, dst []int32) {
-	base := a.konst + a.ring*c.slot
+func (a *address) vector(c *context, dst []int32) { c.indexVector(a.vary, a.rest(c), dst, 0) }
+
+// rest is what does not change with the vector variable.
+func (a *address) rest(c *context) int {
+	x := a.konst + a.ring*c.slot
 	for _, t := range a.dims {
-		base += c.coord[t.dim] * t.coef
+		x += c.coord[t.dim] * t.coef
 	}
 	for _, t := range a.terms {
-		base += t.Coef * c.atom(t.Atom)
+		x += t.Coef * c.atom(t.Atom)
 	}
-	c.indexVector(a.vary, base, dst, 0)
+	return x
+}
+
+// vectors is vector for a block.
+func (a *address) vectors(c *context, dst []int32) {
+	if !a.parts {
+		a.vector(c, dst)
+		return
+	}
+	c.segments(a, len(dst), func(off, n int) { a.vector(c, dst[off:off+n]) })
 }
 
 // indexVector writes base + x for each element of the block to dst.
@@ -158,7 +248,7 @@ func (c *context) indexVector(x kernel.Index, base int, dst []int32, depth int) 
 		if t.Atom.Kind == kernel.AtomDim {
 			if t.Atom.N == c.vec {
 				step = t.Coef
-				base += t.Coef * c.v0
+				base += t.Coef * c.at
 			} else {
 				base += t.Coef * c.coord[t.Atom.N]
 			}
@@ -172,6 +262,7 @@ func (c *context) indexVector(x kernel.Index, base int, dst []int32, depth int) 
 		case kernel.AtomVal:
 			reg := ints(c.cur[t.Atom.N])
 			if c.varying[t.Atom.N] {
+				reg = reg[c.off:]
 				for i := range dst {
 					dst[i] += int32(t.Coef) * reg[i]
 				}
@@ -195,7 +286,7 @@ func (c *context) counted(t kernel.Term, dst []int32) bool {
 	if len(x.Terms) != 1 || x.Terms[0].Coef != 1 || x.Terms[0].Atom.Kind != kernel.AtomDim || x.Terms[0].Atom.N != c.vec {
 		return false
 	}
-	at := x.Const + c.v0
+	at := x.Const + c.at
 	q := floorDiv(at, t.Atom.C)
 	r := at - q*t.Atom.C
 	if t.Atom.Kind == kernel.AtomDiv {
@@ -235,167 +326,4 @@ func (c *context) divided(t kernel.Term, dst []int32, depth int) {
 		}
 		dst[i] += int32(t.Coef) * q
 	}
-}
-
-// load fetches a block of elements.
-func load(c *context, in *instr, n int) {
-	a := in.addr
-	if a.mask >= 0 {
-		loadMasked(c, in, n)
-		return
-	}
-	mem := c.mem[a.buf]
-	if !a.linear {
-		idx := c.lane[:n]
-		a.vector(c, idx)
-		gather(c.to(in, n), a.dtype, mem, idx)
-		return
-	}
-	at := a.base(c)
-	switch a.dtype {
-	case ir.U8:
-		if a.step == 1 {
-			simd.U8ToI32(ints(c.to(in, n)), mem[at:at+n])
-			return
-		}
-		for i, dst := 0, ints(c.to(in, n)); i < n; i++ {
-			dst[i] = int32(mem[at+i*a.step])
-		}
-	case ir.F16:
-		src := halves(mem)
-		if a.step == 1 {
-			simd.F16ToF32(c.to(in, n), src[at:at+n])
-			return
-		}
-		for i, dst := 0, c.to(in, n); i < n; i++ {
-			simd.F16ToF32(dst[i:i+1], src[at+i*a.step:][:1])
-		}
-	default:
-		src := floats(mem)
-		switch {
-		case (n == 1 || a.step == 1) && !a.copy && in.out < 0:
-			c.cur[in.dst] = src[at : at+n : at+n]
-		case a.step == 1:
-			copy(c.to(in, n), src[at:at+n])
-		default:
-			simd.GatherStrided(c.to(in, n), src, at, a.step)
-		}
-	}
-}
-
-// loadRange is loadMasked where the mask is a range of the block: zeros around
-// a contiguous piece.
-func (c *context) loadRange(in *instr, n int) bool {
-	a := in.addr
-	if !a.linear || a.step != 1 || a.dtype == ir.U8 || a.dtype == ir.F16 || a.within == nil {
-		return false
-	}
-	lo, hi := 0, n
-	for _, t := range a.within {
-		x := t.addr.base(c)
-		if t.addr.step == 0 {
-			if x < 0 || x >= t.limit {
-				hi = 0
-			}
-			continue
-		}
-		lo, hi = max(lo, -x), min(hi, t.limit-x)
-	}
-	dst := c.to(in, n)
-	if lo >= hi {
-		clear(dst)
-		return true
-	}
-	at := a.base(c)
-	clear(dst[:lo])
-	copy(dst[lo:hi], floats(c.mem[a.buf])[at+lo:at+hi])
-	clear(dst[hi:])
-	return true
-}
-
-// rangeTest is one condition 0 <= address < limit.
-type rangeTest struct {
-	addr  *address
-	limit int
-}
-
-// loadMasked fetches only where the mask holds: elsewhere the address may lie
-// outside of the buffer.
-func loadMasked(c *context, in *instr, n int) {
-	if c.loadRange(in, n) {
-		return
-	}
-	a := in.addr
-	mask := ints(c.reg(a.mask, n))
-	dst := ints(c.to(in, n))
-	idx := c.lane[:n]
-	a.vector(c, idx)
-	mem := c.mem[a.buf]
-	one := c.one[:]
-	for i := range dst {
-		dst[i] = 0
-		if mask[i] != 0 {
-			gather(one, a.dtype, mem, idx[i:i+1])
-			dst[i] = ints(one)[0]
-		}
-	}
-}
-
-func gather(dst []float32, dt ir.DType, mem []byte, idx []int32) {
-	switch dt {
-	case ir.U8:
-		d := ints(dst)
-		for i, x := range idx {
-			d[i] = int32(mem[x])
-		}
-	case ir.F16:
-		src := halves(mem)
-		for i, x := range idx {
-			simd.F16ToF32(dst[i:i+1], src[x:x+1])
-		}
-	default:
-		src := floats(mem)
-		for i, x := range idx {
-			dst[i] = src[x]
-		}
-	}
-}
-
-// asValue makes an index a value.
-func asValue(c *context, in *instr, n int) { in.addr.vector(c, ints(c.to(in, n))) }
-
-// inRange tests 0 <= index < limit.
-func inRange(c *context, in *instr, n int) {
-	dst := ints(c.to(in, n))
-	in.addr.vector(c, dst)
-	for i, x := range dst {
-		dst[i] = truth(x >= 0 && int(x) < in.limit)
-	}
-}
-
-// store writes a block of elements.
-type store struct {
-	val    int
-	addr   *address
-	direct bool // the value is computed in place
-}
-
-func (s *store) put(c *context, n int) {
-	a := s.addr
-	dst := floats(c.mem[a.buf])
-	src := c.reg(s.val, n)
-	if !a.linear {
-		idx := c.lane[:n]
-		a.vector(c, idx)
-		for i, x := range idx {
-			dst[x] = src[i]
-		}
-		return
-	}
-	at := a.base(c)
-	if a.step == 1 || n == 1 {
-		copy(dst[at:at+n], src)
-		return
-	}
-	simd.ScatterStrided(dst, at, a.step, src)
 }

@@ -27,6 +27,10 @@ type instr struct {
 	limit   int      // range tests
 	out     int      // store whose memory receives the result directly, or -1
 	uniform bool     // special: arguments b and c are uniform
+
+	// A load that is kept from pass to pass: how to fetch it, and where it goes.
+	fetch func(c *context, in *instr, n int)
+	slot  int
 }
 
 var unaryF = map[ir.Op]func(dst, a []float32){

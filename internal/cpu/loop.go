@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"math"
+	"slices"
 
 	"github.com/weft-ml/weft/internal/cpu/pool"
 	"github.com/weft-ml/weft/internal/cpu/simd"
@@ -36,7 +37,7 @@ func newLoop(p *pool.Pool, k *kernel.Kernel, mem [][]byte, vec int) *loop {
 	l.items = 1
 	for d := range k.Dims {
 		switch {
-		case d == m.vec:
+		case d == m.vec, slices.Contains(m.rows, d):
 		case d < k.Outer:
 			l.over = append(l.over, d)
 			l.items *= k.Dims[d]
@@ -88,7 +89,7 @@ func (l *loop) part(w int) {
 	for item := w * l.items / l.workers; item < (w+1)*l.items/l.workers; item++ {
 		rest, n := item, 1
 		if m.outer && m.vec >= 0 {
-			c.v0 = item % l.blocks * m.block
+			c.move(item % l.blocks * m.block)
 			n = min(m.block, m.extent-c.v0)
 			rest = item / l.blocks
 		}
@@ -103,7 +104,8 @@ func (l *loop) part(w int) {
 		}
 		for from, to := c.v0, c.v0+n; from < to; from += n {
 			if m.outer {
-				c.v0, n = from, m.piece(from, to-from)
+				n = m.piece(from, to-from)
+				c.move(from)
 			}
 			l.item(c, n)
 		}
@@ -115,14 +117,18 @@ func (l *loop) part(w int) {
 func (l *loop) item(c *context, n int) {
 	m := l.m
 	c.exec(m.outerV[0], n)
-	for s := range m.k.Stages {
+	for s := 0; s < len(m.k.Stages); {
+		end := m.groupEnd[s]
 		if m.outer {
-			l.stageAcross(c, s, n)
+			l.stageAcross(c, s, end, n)
 		} else {
-			l.stageAlong(c, s)
+			l.stageAlong(c, s, end)
 		}
-		c.uniform(m.outerU[s+1])
-		c.exec(m.outerV[s+1], n)
+		for s++; s <= end; s++ {
+			c.uniform(m.outerU[s])
+			c.exec(m.outerV[s], n)
+		}
+		s = end
 	}
 	if len(m.innerStores) > 0 {
 		l.innerStores(c, n)
@@ -136,6 +142,7 @@ func (l *loop) item(c *context, n int) {
 
 // advance moves to the next combination of reduced loop variables.
 func (l *loop) advance(c *context) bool {
+	c.point++
 	for i := len(l.inner) - 1; i >= 0; i-- {
 		d := l.inner[i]
 		if c.coord[d]++; c.coord[d] < l.m.k.Dims[d] {
@@ -143,6 +150,7 @@ func (l *loop) advance(c *context) bool {
 		}
 		c.coord[d] = 0
 	}
+	c.point = 0
 	return false
 }
 
@@ -150,51 +158,56 @@ func (l *loop) advance(c *context) bool {
 // keeps the rounding error of long sums small.
 const partSums = 128
 
-// stageAcross reduces for a block of independent elements at once: one
-// accumulator for each.
-func (l *loop) stageAcross(c *context, s, n int) {
+// stageAcross reduces stages s to end for a block of independent elements at
+// once: one accumulator for each.
+func (l *loop) stageAcross(c *context, s, end, n int) {
 	m := l.m
-	st := m.k.Stages[s]
-	dt := m.k.Vals[st.Val].DType
-	total, part := c.sum[:n], c.part[:n]
+	stages := m.k.Stages[s:end]
 	terms, parts := 0, 0
 	rows, stride := l.rows(s)
 	at := 0
 	if rows != nil {
 		at = rows.base(c)
 	}
-	for {
-		var v []float32
-		if rows != nil {
-			v = floats(c.mem[rows.buf])[at : at+n]
-			at += stride
-		} else {
+	for more := true; more; {
+		if rows == nil {
 			c.uniform(m.innerU[s])
 			c.exec(m.innerV[s], n)
-			v = c.reg(st.Val, n)
 		}
-		if terms == 0 {
-			copy(part, v)
-		} else {
-			combine(st.Op, dt, part, v)
-		}
-		more := l.advance(c)
-		if terms++; terms == partSums || !more {
-			if parts == 0 {
-				copy(total, part)
+		more = l.advance(c)
+		last := terms+1 == partSums || !more
+		for i, st := range stages {
+			var v []float32
+			if rows != nil {
+				v = floats(c.mem[rows.buf])[at : at+n]
+				at += stride
 			} else {
+				v = c.reg(st.Val, n)
+			}
+			dt := m.k.Vals[st.Val].DType
+			total, part := c.sum[s+i][:n], c.part[s+i][:n]
+			if terms == 0 {
+				copy(part, v)
+			} else {
+				combine(st.Op, dt, part, v)
+			}
+			switch {
+			case last && parts == 0:
+				copy(total, part)
+			case last:
 				combine(st.Op, dt, total, part)
 			}
+		}
+		if terms++; last {
 			parts++
 			terms = 0
 		}
-		if !more {
-			break
-		}
 	}
-	if r := m.result[s]; r >= 0 {
-		c.cur[r] = c.base[r][:n]
-		copy(c.cur[r], total)
+	for i := range stages {
+		if r := m.result[s+i]; r >= 0 {
+			c.cur[r] = c.base[r][:n]
+			copy(c.cur[r], c.sum[s+i])
+		}
 	}
 }
 
@@ -203,12 +216,12 @@ func (l *loop) stageAcross(c *context, s, n int) {
 // program, whose overhead would exceed the additions.
 func (l *loop) rows(s int) (first *address, stride int) {
 	m := l.m
-	if len(m.innerU[s]) != 0 || len(m.innerV[s]) != 1 || len(l.inner) != 1 {
+	if len(m.innerU[s]) != 0 || len(m.innerV[s]) != 1 || len(l.inner) != 1 || m.innerV[s][0].fetch != nil {
 		return nil, 0
 	}
 	in := &m.innerV[s][0]
 	a := in.addr
-	if in.dst != m.k.Stages[s].Val || m.k.Vals[in.dst].Kind != kernel.Load || in.fill || a.mask >= 0 || !a.linear || a.step != 1 ||
+	if in.dst != m.k.Stages[s].Val || m.k.Vals[in.dst].Kind != kernel.Load || in.fill || a.mask >= 0 || !a.linear || a.parts || a.step != 1 ||
 		a.pieces != nil || len(a.terms) != 0 || a.dtype == ir.U8 || a.dtype == ir.F16 {
 		return nil, 0
 	}
@@ -220,31 +233,32 @@ func (l *loop) rows(s int) (first *address, stride int) {
 	return a, stride
 }
 
-// stageAlong reduces the elements of blocks themselves.
-func (l *loop) stageAlong(c *context, s int) {
+// stageAlong reduces the elements of blocks themselves, for stages s to end.
+func (l *loop) stageAlong(c *context, s, end int) {
 	m := l.m
-	st := m.k.Stages[s]
-	dt := m.k.Vals[st.Val].DType
-	acc := c.sum[:0]
-	for {
+	stages := m.k.Stages[s:end]
+	have := 0 // accumulators begun
+	for more := true; more; more = l.advance(c) {
 		c.uniform(m.innerU[s])
-		for c.v0 = 0; c.v0 < m.extent; {
+		for c.move(0); c.v0 < m.extent; {
 			n := m.piece(c.v0, min(m.block, m.extent-c.v0))
 			c.exec(m.innerV[s], n)
-			v := c.reg(st.Val, n)
-			have := min(len(acc), n)
-			combine(st.Op, dt, acc[:have], v[:have])
-			acc = append(acc, v[have:]...) // within c.sum's capacity
-			c.v0 += n
-		}
-		if !l.advance(c) {
-			break
+			old := min(have, n)
+			for i, st := range stages {
+				v, acc := c.reg(st.Val, n), c.sum[s+i][:n]
+				combine(st.Op, m.k.Vals[st.Val].DType, acc[:old], v[:old])
+				copy(acc[old:], v[old:])
+			}
+			have = max(have, n)
+			c.move(c.v0 + n)
 		}
 	}
-	c.v0 = 0
-	if r := m.result[s]; r >= 0 {
-		simd.Fill(c.base[r], fold(st.Op, dt, acc))
-		c.cur[r] = c.base[r]
+	c.move(0)
+	for i, st := range stages {
+		if r := m.result[s+i]; r >= 0 {
+			simd.Fill(c.base[r], fold(st.Op, m.k.Vals[st.Val].DType, c.sum[s+i][:have]))
+			c.cur[r] = c.base[r]
+		}
 	}
 }
 
@@ -259,15 +273,15 @@ func (l *loop) innerStores(c *context, n int) {
 				m.innerStores[i].put(c, n)
 			}
 		} else {
-			for c.v0 = 0; c.v0 < m.extent; {
+			for c.move(0); c.v0 < m.extent; {
 				n := m.piece(c.v0, min(m.block, m.extent-c.v0))
 				c.exec(m.innerV[s], n)
 				for i := range m.innerStores {
 					m.innerStores[i].put(c, n)
 				}
-				c.v0 += n
+				c.move(c.v0 + n)
 			}
-			c.v0 = 0
+			c.move(0)
 		}
 		if !l.advance(c) {
 			return
@@ -348,11 +362,24 @@ func chooseVector(k *kernel.Kernel) int {
 		}
 		varies := make([]bool, len(k.Vals))
 		varying := func(v int) bool { return varies[v] }
+		rows := rowsAround(k, d)
+		for _, r := range rows {
+			extent *= k.Dims[r]
+		}
+		within := func(e int) bool { return e == d || slices.Contains(rows, e) }
 		perElem, perBlock := 0.0, 10.0
 		var pieces, divisors []int
 		access := func(x kernel.Index) {
 			step, linear := x.Affine(d, varying)
-			if !linear {
+			if len(rows) > 0 {
+				if span := linearSpan(x, k.Dims, d, rows, varying); span < extent {
+					perSegment := 30.0
+					if _, even := x.Affine(rows[len(rows)-1], varying); even && linear && span == k.Dims[d] {
+						perSegment = 6
+					}
+					perElem += perSegment / float64(span)
+				}
+			} else if !linear {
 				if step, divisors, linear = piecewise(x, d, varying); linear {
 					pieces = append(pieces, divisors...)
 				}
@@ -360,8 +387,10 @@ func chooseVector(k *kernel.Kernel) int {
 			switch {
 			case !linear:
 				perElem += 3
-			case step != 0 && step != 1:
+			case step > 8 || step < 0: // a cache line for each element
 				perElem += 1.5
+			case step > 1:
+				perElem += 0.7
 			default:
 				perElem += 0.1
 			}
@@ -369,7 +398,7 @@ func chooseVector(k *kernel.Kernel) int {
 		for i := range k.Vals {
 			v := &k.Vals[i]
 			varies[i] = v.Kind == kernel.Acc || v.Kind == kernel.Result && d < k.Outer ||
-				v.Index.DependsOn(func(e int) bool { return e == d }, varying)
+				v.Index.DependsOn(within, varying)
 			v.Uses(func(a int) { varies[i] = varies[i] || varies[a] })
 			if !varies[i] {
 				perBlock += 3
@@ -380,7 +409,7 @@ func chooseVector(k *kernel.Kernel) int {
 			case kernel.Load, kernel.AsValue, kernel.InRange:
 				access(v.Index)
 				if v.Kind == kernel.Load && v.Mask >= 0 {
-					perElem += 4
+					perElem += 0.2 + 10/float64(k.Dims[d])
 				}
 			case kernel.Acc:
 				if d != len(k.Dims)-1 {

@@ -208,7 +208,7 @@ func (d *product) finish(worker, m0, m1, n0, n1 int, acc []float32, ld int) {
 	for i := from; i < to; i++ {
 		c.coord[dim] = i
 		c.uniform(m.outerU[0])
-		for c.v0 = vfrom; c.v0 < vto; {
+		for c.move(vfrom); c.v0 < vto; {
 			n := m.piece(c.v0, min(m.block, vto-c.v0))
 			c.exec(m.outerV[0], n)
 			for j := range m.outerStores {
@@ -216,7 +216,7 @@ func (d *product) finish(worker, m0, m1, n0, n1 int, acc []float32, ld int) {
 					s.put(c, n)
 				}
 			}
-			c.v0 += n
+			c.move(c.v0 + n)
 		}
 	}
 }

@@ -250,11 +250,11 @@ func (s *scheduler) store(b *builder, n *ir.Node, v int, at kernel.Index, inner 
 }
 
 // mapKernel computes node n elementwise, in an existing kernel of the same
-// size if its inputs are there by then.
+// shape if its inputs are there by then.
 func (s *scheduler) mapKernel(n *ir.Node) error {
 	s.shorten(n)
 	for _, b := range slices.Backward(s.kernels) {
-		if b.k.Kind != kernel.Map || b.k.OuterElems() != n.Elems() || len(b.k.Vals) > maxVals/4 {
+		if b.k.Kind != kernel.Map || !sameLoops(b.k.Dims, n.Shape) || len(b.k.Vals) > maxVals/4 {
 			continue
 		}
 		if s.mapInto(b, n) == nil {
@@ -275,6 +275,30 @@ func (s *scheduler) mapKernel(n *ir.Node) error {
 	}
 	s.kernels = append(s.kernels, b)
 	return nil
+}
+
+// sameLoops reports whether two shapes are the same but for dimensions of size
+// 1. Other shapes of as many elements would be walked through by divisions.
+func sameLoops(a, b []int) bool {
+	i := 0
+	for _, n := range b {
+		for i < len(a) && a[i] == 1 {
+			i++
+		}
+		switch {
+		case n == 1:
+		case i == len(a) || a[i] != n:
+			return false
+		default:
+			i++
+		}
+	}
+	for ; i < len(a); i++ {
+		if a[i] != 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // countable fails for loops that 32-bit indices cannot count. Larger values

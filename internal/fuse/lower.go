@@ -132,8 +132,8 @@ func (b *builder) buf(id int) int {
 }
 
 // lower adds the value of node n at coordinates idx to the program and
-// returns its number. Under mask (a value, or -1) loads are suppressed where
-// the mask is false.
+// returns its number. Under mask (a value, or -1) loads that would leave their
+// buffer are suppressed where the mask is false.
 func (b *builder) lower(n *ir.Node, idx []kernel.Index, mask int) (int, error) {
 	var key strings.Builder
 	fmt.Fprintf(&key, "%p %d", n, mask)
@@ -153,6 +153,9 @@ func (b *builder) load(buf int, shape []int, idx []kernel.Index, mask int) int {
 	var at kernel.Index
 	for d, n := range shape {
 		at = at.Mul(n).Add(idx[d])
+	}
+	if lo, hi := at.Range(); lo >= 0 && hi < ir.NumElems(shape) {
+		mask = -1 // within the buffer anyway; padding replaces the value
 	}
 	u := b.buf(buf)
 	return b.add(kernel.Val{Kind: kernel.Load, DType: b.k.Bufs[u].DType.Compute(), N: u, Index: at, Mask: mask})
@@ -322,17 +325,26 @@ func (b *builder) lowerPad(n *ir.Node, idx []kernel.Index, mask int) (int, error
 	if err != nil || cond < 0 {
 		return v, err
 	}
-	if u := b.k.Vals[v]; u.Kind == kernel.Load && u.Mask == inside && n.Value == 0 {
+	if u := b.k.Vals[v]; u.Kind == kernel.Load && u.Mask >= 0 && b.implies(u.Mask, cond) && n.Value == 0 {
 		return v, nil // a suppressed load is 0 already
 	}
 	return b.elem(ir.OpWhere, n.DType, cond, v, b.constant(n.DType, n.Value)), nil
+}
+
+// implies reports whether condition y is one of those that x joins.
+func (b *builder) implies(x, y int) bool {
+	v := &b.k.Vals[x]
+	if x == y {
+		return true
+	}
+	return v.Kind == kernel.Elem && v.Op == ir.OpAnd && (b.implies(v.Args[0], y) || b.implies(v.Args[1], y))
 }
 
 func (b *builder) and(x, y int) int {
 	switch {
 	case x < 0:
 		return y
-	case y < 0 || x == y:
+	case y < 0 || b.implies(x, y):
 		return x
 	}
 	return b.elem(ir.OpAnd, ir.Bool, x, y)

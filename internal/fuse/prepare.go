@@ -9,9 +9,17 @@ import (
 
 // Rewrites and decisions that precede kernel building.
 
-// expandConvolutions replaces convolutions by matrix products of views.
+// expandConvolutions replaces convolutions by matrix products of views. Of a
+// padded image's gradient only the image's part is wanted, so a part of a
+// convolution becomes a convolution of a part first.
 func expandConvolutions(g *ir.Graph) {
 	roots := ir.Rewrite(g.Roots(), func(n *ir.Node) *ir.Node {
+		if n.Op == ir.OpSlice && n.In[0].Op == ir.OpConv {
+			return ir.SliceConv(n)
+		}
+		return n
+	})
+	roots = ir.Rewrite(roots, func(n *ir.Node) *ir.Node {
 		if n.Op == ir.OpConv {
 			return ir.ExpandConv(n)
 		}

@@ -365,6 +365,17 @@ func (s *scheduler) cut(members []member, region map[*ir.Node]member) []member {
 			}
 		}
 	}
+	// What follows from other stored members in a few operations need not be
+	// stored besides: the derivative of an activation, the same map in another
+	// order.
+	for _, m := range slices.Backward(members) {
+		if n := m.node; needed[n] && !s.must[n] {
+			delete(needed, n)
+			if work := s.again(n, n, region, needed, map[*ir.Node]bool{}); work < 0 || work > mostAgain {
+				needed[n] = true
+			}
+		}
+	}
 	var stored []member
 	for _, m := range members {
 		if needed[m.node] {
@@ -372,4 +383,33 @@ func (s *scheduler) cut(members []member, region map[*ir.Node]member) []member {
 		}
 	}
 	return stored
+}
+
+// mostAgain is the arithmetic (in additions) that is repeated for each element
+// rather than storing and loading it.
+const mostAgain = 40
+
+// again is the arithmetic that another kernel needs to compute x from stored
+// members, -1 if that is impossible. Comparisons for equality are not repeated:
+// where two kernels round differently, nothing would be equal any more.
+func (s *scheduler) again(n, x *ir.Node, region map[*ir.Node]member, needed, seen map[*ir.Node]bool) int {
+	if _, in := region[x]; x != n && (!in || needed[x]) || seen[x] {
+		return 0
+	}
+	seen[x] = true
+	if x.Op.IsReduce() || x.Op == ir.OpMatMul || x.Op == ir.OpEq || x.Op == ir.OpNe || x.Op == ir.OpGather {
+		return -1
+	}
+	work := 0
+	if x.Op.IsElementwise() {
+		work = ir.Table[x.Op].Cost
+	}
+	for _, in := range x.In {
+		w := s.again(n, in, region, needed, seen)
+		if w < 0 {
+			return -1
+		}
+		work += w
+	}
+	return work
 }

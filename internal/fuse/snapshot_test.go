@@ -101,6 +101,20 @@ var programs = map[string]program{
 		return tensors{p.MatMul(v).Transpose(1, 2).Reshape(2, 24, 64)}
 	}, tensors{tensor.Zeros(2, 24, 4, 16), tensor.Zeros(2, 24, 4, 16), tensor.Zeros(2, 24, 4, 16)}},
 
+	// A training step of a padded convolution with SiLU, batch norm and pooling:
+	// of each map only one form is stored, and of the image's gradient only the
+	// image's part is computed.
+	"convolution": {0, func() tensor.Function {
+		w, b, gain, bias := variable("w", 32, 16, 3, 3), variable("b", 32), variable("gain", 1, 32, 1, 1), variable("bias", 1, 32, 1, 1)
+		return func(_ *trace, in tensors) tensors {
+			y := in[0].Conv2d(w, b, tensor.ConvOptions{Padding: [2]int{1, 1}}).Silu()
+			d := y.Sub(y.MeanKeep(0, 2, 3))
+			y = d.Mul(d.Square().MeanKeep(0, 2, 3).AddScalar(1e-5).Rsqrt()).Mul(gain).Add(bias)
+			y = y.MaxPool2d(tensor.Pool2dOptions{Kernel: [2]int{2, 2}})
+			return tensor.GradWith(y, in[1], in[0], w, b, gain, bias)
+		}
+	}(), tensors{tensor.Zeros(8, 16, 12, 12), tensor.Zeros(8, 32, 6, 6)}},
+
 	"reuse": {0, func() tensor.Function {
 		w := variable("w", 6, 6)
 		return func(tr *trace, _ tensors) tensors { // the old value is read elsewhere, so not in place

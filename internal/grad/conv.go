@@ -16,16 +16,12 @@ func conv(n, g *ir.Node) []*ir.Node {
 
 	// Input: spread the gradient over the strides, pad it so that each window
 	// reaches, and mirror the weight with its channels exchanged.
-	spread := g
+	spread := dilate(dilate(g, 2, n.Step[0]), 3, n.Step[1])
+	lo, hi := make([]int, 4), make([]int, 4)
 	for i, k := range []int{kh, kw} {
-		axis := 2 + i
-		spread = dilate(spread, axis, n.Step[i])
-		before := (k - 1) * n.Start[i]
-		after := x.Shape[axis] - spread.Shape[axis]
-		lo, hi := make([]int, 4), make([]int, 4)
-		lo[axis], hi[axis] = before, after
-		spread = ir.Pad(spread, lo, hi, 0)
+		lo[2+i], hi[2+i] = (k-1)*n.Start[i], x.Shape[2+i]-spread.Shape[2+i]
 	}
+	spread = ir.Pad(spread, lo, hi, 0)
 	mirrored := flip(flip(w, 2), 3)
 	mirrored = ir.Permute(ir.Reshape(mirrored, groups, o/groups, c, kh, kw), 0, 2, 1, 3, 4)
 	mirrored = ir.Reshape(mirrored, groups*c, o/groups, kh, kw)

@@ -48,6 +48,52 @@ func Conv(x, w *Node, stride, dilation []int, groups int) *Node {
 		Step: slices.Clone(stride), Start: slices.Clone(dilation), Axis: groups}
 }
 
+// SliceConv returns n, a part of a convolution's rows and columns, as the
+// convolution of a part, or n itself where it is something else.
+func SliceConv(n *Node) *Node {
+	conv := n.In[0]
+	x, w := conv.In[0], conv.In[1]
+	start, size := make([]int, 4), slices.Clone(x.Shape)
+	for d := range 4 {
+		if n.Step[d] != 1 || d < 2 && n.Shape[d] != conv.Shape[d] {
+			return n
+		}
+		if d >= 2 {
+			stride, dilation := conv.Step[d-2], conv.Start[d-2]
+			start[d] = n.Start[d] * stride
+			size[d] = (n.Shape[d]-1)*stride + (w.Shape[d]-1)*dilation + 1
+		}
+	}
+	return Conv(slicePad(x, start, size), w, conv.Step, conv.Start, conv.Axis)
+}
+
+// slicePad is Slice with step 1; of a padded tensor it takes less padding where
+// that is all.
+func slicePad(x *Node, start, size []int) *Node {
+	step := make([]int, len(start))
+	for d := range step {
+		step[d] = 1
+	}
+	if x.Op != OpPad {
+		return Slice(x, start, step, size)
+	}
+	// Of the inside, what lies in the part; the rest of the part is padding.
+	in := x.In[0]
+	from, inside := make([]int, len(start)), make([]int, len(start))
+	lo, hi := make([]int, len(start)), make([]int, len(start))
+	for d := range start {
+		a, b := start[d]-x.Start[d], start[d]+size[d]-x.Start[d]
+		from[d] = max(a, 0)
+		to := min(b, in.Shape[d])
+		if from[d] >= to {
+			return Slice(x, start, step, size)
+		}
+		inside[d] = to - from[d]
+		lo[d], hi[d] = from[d]-a, b-to
+	}
+	return Pad(slicePad(in, from, inside), lo, hi, x.Value)
+}
+
 // Columns views x [N, C, H, W] as the matrices that a convolution multiplies:
 // [groups, C/groups*KH*KW, N*OH*OW], one column for each window.
 func Columns(x *Node, kernel, stride, dilation []int, groups int) *Node {

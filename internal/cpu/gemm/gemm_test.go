@@ -294,20 +294,23 @@ func TestRunAllocatesNothing(t *testing.T) {
 }
 
 // Indexed operands: random tables with runs of all lengths, on every kernel,
-// against the same product with the matrices written out.
+// against the same product with the matrices written out, and for any number
+// of workers the same bits.
 func TestIndexed(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	offsets := func(n, longest int) []int32 {
 		var off []int32
 		for len(off) < n {
-			at := int32(r.IntN(300))
+			at, step := int32(r.IntN(200)), int32(1+r.IntN(3))
 			for range 1 + r.IntN(longest) {
 				off = append(off, at)
-				at++
+				at += step
 			}
 		}
 		return off[:n]
 	}
+	pools := testPools(t)
+	direct := 0
 	for _, k := range kernels() {
 		name := k.name
 		for range 60 {
@@ -350,13 +353,43 @@ func TestIndexed(t *testing.T) {
 			default:
 				s.A, s.B, opA, opB = a, b, src, src
 			}
-			got := make([]float32, m*n)
-			newPlan(s, 2, new(Workspace), k, usual).Run(nil, opA, opB, got, n, nil)
-			for i := range want {
-				if d := math.Abs(float64(got[i] - want[i])); d > 1e-3 {
-					t.Fatalf("%s, %dx%dx%d: element %d is %v, want %v", name, m, n, kk, i, got[i], want[i])
+			lim := shared
+			if r.IntN(2) == 0 {
+				lim.kChunk, lim.pack = 16+r.IntN(200), 1<<12
+			}
+			ldc := n + r.IntN(3)
+			var first []float32
+			for w, pl := range pools {
+				p := newPlan(s, w+1, new(Workspace), k, lim)
+				if p.direct != nil {
+					direct++
+				}
+				for i := range p.ws.buf {
+					p.ws.buf[i] = float32(math.NaN())
+				}
+				got := make([]float32, m*ldc)
+				p.Run(pl, opA, opB, got, ldc, nil)
+				for i := range want {
+					if d := math.Abs(float64(got[i/n*ldc+i%n] - want[i])); !(d <= 1e-3) {
+						t.Fatalf("%s, %dx%dx%d, %d workers: element %d is %v, want %v", name, m, n, kk, w+1, i, got[i/n*ldc+i%n], want[i])
+					}
+				}
+				e := &collect{n: n, c: make([]float32, m*n), count: make([]int, m*n)}
+				p.Run(pl, opA, opB, nil, 0, e.epilogue)
+				if first == nil {
+					first = got
+				}
+				for i := range want {
+					x := math.Float32bits(got[i/n*ldc+i%n])
+					if e.count[i] != 1 || x != math.Float32bits(first[i/n*ldc+i%n]) || x != math.Float32bits(e.c[i]) {
+						t.Fatalf("%s, %dx%dx%d, %d workers: element %d is %v, %v alone, %v in %d epilogues",
+							name, m, n, kk, w+1, i, got[i/n*ldc+i%n], first[i/n*ldc+i%n], e.c[i], e.count[i])
+					}
 				}
 			}
 		}
+	}
+	if len(kernels()) > 1 && best().windows != nil && direct < 50 {
+		t.Errorf("only %d products read windows in place", direct)
 	}
 }

@@ -17,6 +17,11 @@ import (
 // tile is stored, or added to c if add is 1.
 type tileFunc func(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
 
+// windowFunc computes one register tile, rows × nr, of which the number of rows
+// is part of the routine. Rows are step bytes apart in a, and what they have
+// for step k lies off[k] elements further; b is a packed panel.
+type windowFunc func(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
 type kernel struct {
 	name   string
 	mr, nr int        // the register tile
@@ -27,6 +32,8 @@ type kernel struct {
 	wideRows, narrowRows []tileFunc
 	masked               bool // tiles touch only n columns of B and of c
 	exactA               bool // tiles touch only their own rows of A
+
+	windows []windowFunc // by number of rows; nil if windows have to be packed
 
 	kc, mt, nt int // see plan.go
 	blocks     int // wanted per worker

@@ -2,7 +2,7 @@ package gemm
 
 import "golang.org/x/sys/cpu"
 
-//go:generate go run gen/main.go gen/pack.go gen/vector.go
+//go:generate go run gen/main.go gen/pack.go gen/vector.go gen/window.go
 
 //go:noescape
 func gemv512(k int, a *float32, lda int, b *float32, ldb int, c *float32, n, add int)
@@ -63,7 +63,7 @@ func machine() []*kernel {
 			masked: true, exactA: true,
 			kc: 384, mt: 12, nt: 16, blocks: 8,
 			copyFn: map[int]packCopyFunc{32: packCopy512x32, 16: packCopy512x16},
-			transW: 16, trans: packTrans512,
+			transW: 16, trans: packTrans512, windows: window512Table,
 			gemv: gemv512, dots: dots512,
 		})
 	}
@@ -72,7 +72,7 @@ func machine() []*kernel {
 			name: "avx2", mr: 6, nr: 16, aw: 8,
 			wide: tile256Table, exactA: true,
 			kc: 256, mt: 24, nt: 16, blocks: 6,
-			transW: 8, trans: packTrans256,
+			transW: 8, trans: packTrans256, windows: window256Table,
 			gemv: gemv256, dots: dots256,
 		})
 	}

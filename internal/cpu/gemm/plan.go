@@ -64,6 +64,7 @@ type Plan struct {
 	inB     bool // the tile reads B in place
 
 	srcA, srcB *source     // indexed operands
+	direct     *direct     // windows stay in place
 	tmp        [][]float32 // for each worker, to transpose indexed strips
 
 	kc, kChunk, mChunk, nChunk int
@@ -118,21 +119,24 @@ func newPlan(s Spec, workers int, ws *Workspace, k *kernel, lim limits) *Plan {
 	if p.srcA == nil && p.srcB == nil {
 		p.vec = vectorKind(s, k)
 	} else {
-		// What packing gathers should still be in the second-level cache when it
-		// is used.
-		lim.pack = min(lim.pack, 1<<19)
 		for range p.workers {
 			p.tmp = append(p.tmp, mem.Floats(max(k.transW, 1)*depthBlock))
 		}
 	}
-	if p.vec != notVector {
-		p.planVector(lim)
-	} else {
-		p.planTiles(lim)
-	}
 	p.packFn, p.workFn = p.pack, p.work
-	if p.vec != notVector {
+	switch {
+	case p.vec != notVector:
+		p.planVector(lim)
 		p.workFn = p.workVector
+	case p.planDirect(lim):
+		p.packFn, p.workFn = p.packDirect, p.workDirect
+	default:
+		if p.srcA != nil || p.srcB != nil {
+			// What packing gathers should still be in the second-level cache when
+			// it is used.
+			lim.pack = min(lim.pack, 1<<19)
+		}
+		p.planTiles(lim)
 	}
 	ws.grow(p.total)
 	return p

@@ -26,6 +26,10 @@ func (p *Plan) run(pool Pool) {
 		p.runVector(pool)
 		return
 	}
+	if p.direct != nil {
+		p.runDirect(pool)
+		return
+	}
 	s, k := p.s, p.k
 	p.packedB = chunk{k: -1}
 	for n0 := 0; n0 < s.N; n0 += p.nChunk {

@@ -188,6 +188,66 @@ func tile256x5(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc,
 //go:noescape
 func tile256x6(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, n, add int)
 
+//go:noescape
+func window512x1(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x2(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x3(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x4(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x5(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x6(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x7(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x8(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x9(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x10(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x11(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x12(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x13(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window512x14(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window256x1(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window256x2(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window256x3(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window256x4(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window256x5(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
+//go:noescape
+func window256x6(k int, a *float32, off *int32, step int, b, c *float32, ldc, add int)
+
 var tile512x32Table = []tileFunc{
 	nil,
 	tile512x1x32,
@@ -268,4 +328,32 @@ var tile256Table = []tileFunc{
 	tile256x4,
 	tile256x5,
 	tile256x6,
+}
+
+var window512Table = []windowFunc{
+	nil,
+	window512x1,
+	window512x2,
+	window512x3,
+	window512x4,
+	window512x5,
+	window512x6,
+	window512x7,
+	window512x8,
+	window512x9,
+	window512x10,
+	window512x11,
+	window512x12,
+	window512x13,
+	window512x14,
+}
+
+var window256Table = []windowFunc{
+	nil,
+	window256x1,
+	window256x2,
+	window256x3,
+	window256x4,
+	window256x5,
+	window256x6,
 }

@@ -1,0 +1,393 @@
+// Loads and stores. What an address says about its form decides how elements are
+// fetched: in place, copied, in segments, row by row, or one by one.
+
+package cpu
+
+import (
+	"github.com/weft-ml/weft/internal/cpu/simd"
+	"github.com/weft-ml/weft/internal/ir"
+	"github.com/weft-ml/weft/internal/kernel"
+)
+
+// load fetches a block of elements.
+func load(c *context, in *instr, n int) {
+	a := in.addr
+	switch {
+	case a.rowwise && a.mask < 0 && a.dtype != ir.U8 && a.dtype != ir.F16:
+		a.fetchRows(c, c.to(in, n))
+	case a.rowwise && a.mask >= 0 && a.ranged() && a.evenMask():
+		a.fetchRangedRows(c, c.to(in, n))
+	case a.parts:
+		dst := c.to(in, n)
+		c.segments(a, n, func(off, n int) { a.fetch(c, dst[off:off+n]) })
+	case a.linear && a.mask < 0 && (n == 1 || a.step == 1) && a.dtype != ir.U8 && a.dtype != ir.F16 && !a.copy && in.out < 0:
+		at := a.base(c)
+		c.cur[in.dst] = floats(c.mem[a.buf])[at : at+n : at+n]
+	default:
+		a.fetch(c, c.to(in, n))
+	}
+}
+
+// grid walks through a block whose rows are evenly spaced: f gets pieces of it
+// that consist of rows of one length, rowStep apart from at on.
+func (c *context) grid(a *address, n int, f func(at, off, rows, length int)) {
+	m := c.m
+	d := m.rows[len(m.rows)-1]
+	length := m.k.Dims[c.vec]
+	v0 := c.v0
+	for off := 0; off < n; {
+		c.move(v0 + off)
+		rows, size := 1, min(length-c.at, n-off)
+		if c.at == 0 && size == length {
+			rows = min((n-off)/length, m.k.Dims[d]-c.coord[d])
+		}
+		f(a.base(c), off, rows, size)
+		off += rows * size
+	}
+	c.move(v0)
+}
+
+// fetchRows is fetch for rows that are evenly spaced and often short: pooling
+// reads every other pixel of them.
+func (a *address) fetchRows(c *context, dst []float32) {
+	src := floats(c.mem[a.buf])
+	c.grid(a, len(dst), func(at, off, rows, length int) {
+		d := dst[off : off+rows*length]
+		for ; rows > 0; rows-- {
+			row := d[:length]
+			switch a.step {
+			case 1:
+				copy(row, src[at:at+length])
+			case 2:
+				from := src[at : at+2*length-1]
+				for i := range row {
+					row[i] = from[2*i]
+				}
+			default:
+				simd.GatherStrided(row, src, at, a.step)
+			}
+			d, at = d[length:], at+a.rowStep
+		}
+	})
+}
+
+// evenMask reports whether the mask's conditions count evenly from row to row.
+func (a *address) evenMask() bool {
+	for i := range a.within {
+		if !a.within[i].addr.even {
+			return false
+		}
+	}
+	return len(a.within) <= 8
+}
+
+// fetchRangedRows is fetchRows for an image with padding around it.
+func (a *address) fetchRangedRows(c *context, dst []float32) {
+	src := floats(c.mem[a.buf])
+	c.grid(a, len(dst), func(at, off, rows, length int) {
+		d := dst[off : off+rows*length]
+		var first [8]int
+		for i := range a.within {
+			first[i] = a.within[i].addr.base(c)
+		}
+		for r := range rows {
+			row := d[r*length:][:length]
+			lo, hi := 0, length
+			for i := range a.within {
+				t := &a.within[i]
+				lo, hi = t.cut(first[i]+r*t.addr.rowStep, lo, hi)
+			}
+			if lo >= hi {
+				clear(row)
+				continue
+			}
+			clear(row[:lo])
+			if from := at + r*a.rowStep + lo*a.step; a.step == 1 {
+				copy(row[lo:hi], src[from:from+hi-lo])
+			} else {
+				simd.GatherStrided(row[lo:hi], src, from, a.step)
+			}
+			clear(row[hi:])
+		}
+	})
+}
+
+// putRows is the same for a store.
+func (a *address) putRows(c *context, src []float32) {
+	dst := floats(c.mem[a.buf])
+	c.grid(a, len(src), func(at, off, rows, length int) {
+		s := src[off : off+rows*length]
+		for ; rows > 0; rows-- {
+			row := s[:length]
+			switch a.step {
+			case 1:
+				copy(dst[at:at+length], row)
+			case 2:
+				to := dst[at : at+2*length-1]
+				for i, v := range row {
+					to[2*i] = v
+				}
+			default:
+				simd.ScatterStrided(dst, at, a.step, row)
+			}
+			s, at = s[length:], at+a.rowStep
+		}
+	})
+}
+
+// fetch fills dst with elements from the present position on.
+func (a *address) fetch(c *context, dst []float32) {
+	n := len(dst)
+	switch {
+	case a.mask >= 0:
+		a.fetchMasked(c, dst)
+		return
+	case !a.linear:
+		if a.fetchRepeated(c, dst) {
+			return
+		}
+		idx := c.lane[:n]
+		a.vector(c, idx)
+		gather(dst, a.dtype, c.mem[a.buf], idx)
+		return
+	}
+	at := a.base(c)
+	mem := c.mem[a.buf]
+	switch a.dtype {
+	case ir.U8:
+		if a.step == 1 {
+			simd.U8ToI32(ints(dst), mem[at:at+n])
+			return
+		}
+		for i, dst := 0, ints(dst); i < n; i++ {
+			dst[i] = int32(mem[at+i*a.step])
+		}
+	case ir.F16:
+		src := halves(mem)
+		if a.step == 1 {
+			simd.F16ToF32(dst, src[at:at+n])
+			return
+		}
+		for i := 0; i < n; i++ {
+			simd.F16ToF32(dst[i:i+1], src[at+i*a.step:][:1])
+		}
+	default:
+		src := floats(mem)
+		switch a.step {
+		case 1:
+			copy(dst, src[at:at+n])
+		case 0:
+			simd.Fill(dst, src[at])
+		default:
+			simd.GatherStrided(dst, src, at, a.step)
+		}
+	}
+}
+
+// fetchRepeated is fetch for an image that is enlarged: the index counts a
+// quotient of the vector variable.
+func (a *address) fetchRepeated(c *context, dst []float32) bool {
+	if len(a.vary.Terms) != 1 || a.dtype == ir.U8 || a.dtype == ir.F16 {
+		return false
+	}
+	t := a.vary.Terms[0]
+	if t.Atom.Kind != kernel.AtomDiv {
+		return false
+	}
+	x := t.Atom.X
+	if len(x.Terms) != 1 || x.Terms[0].Coef != 1 || x.Terms[0].Atom.Kind != kernel.AtomDim || x.Terms[0].Atom.N != c.vec {
+		return false
+	}
+	times := t.Atom.C
+	q := floorDiv(x.Const+c.at, times)
+	used := x.Const + c.at - q*times // of the first element
+	at := a.rest(c) + t.Coef*q
+	src := floats(c.mem[a.buf])
+	if times == 2 && used == 0 && t.Coef == 1 {
+		from := src[at : at+(len(dst)+1)/2]
+		for i, v := range from[:len(dst)/2] {
+			pair := dst[2*i : 2*i+2]
+			pair[0], pair[1] = v, v
+		}
+		if n := len(dst); n%2 == 1 {
+			dst[n-1] = from[n/2]
+		}
+		return true
+	}
+	for i := 0; i < len(dst); at += t.Coef {
+		v := src[at]
+		for ; used < times && i < len(dst); used++ {
+			dst[i] = v
+			i++
+		}
+		used = 0
+	}
+	return true
+}
+
+// fetchRange is fetchMasked where the mask is a range of the segment: zeros
+// around contiguous elements.
+func (a *address) fetchRange(c *context, dst []float32) bool {
+	if !a.ranged() {
+		return false
+	}
+	lo, hi := 0, len(dst)
+	for i := range a.within {
+		lo, hi = a.within[i].cut(a.within[i].addr.base(c), lo, hi)
+	}
+	if lo >= hi {
+		clear(dst)
+		return true
+	}
+	clear(dst[:lo])
+	simd.GatherStrided(dst[lo:hi], floats(c.mem[a.buf]), a.base(c)+lo*a.step, a.step)
+	clear(dst[hi:])
+	return true
+}
+
+// ranged reports whether the mask's conditions are all there is to look at.
+func (a *address) ranged() bool {
+	return a.linear && a.dtype != ir.U8 && a.dtype != ir.F16 && a.within != nil
+}
+
+// cut narrows the range of a segment's elements to those for which the condition
+// holds, if x is the first one's address.
+func (t *rangeTest) cut(x, lo, hi int) (int, int) {
+	if t.addr.step == 0 {
+		if x < 0 || x >= t.limit {
+			return lo, lo
+		}
+		return lo, hi
+	}
+	return max(lo, -x), min(hi, t.limit-x)
+}
+
+// fetchMasked fetches only where the mask holds: elsewhere the address may lie
+// outside of the buffer.
+func (a *address) fetchMasked(c *context, to []float32) {
+	if a.fetchRange(c, to) {
+		return
+	}
+	mask := ints(c.cur[a.mask])[c.off:]
+	dst := ints(to)
+	idx := c.lane[:len(dst)]
+	a.vector(c, idx)
+	mem := c.mem[a.buf]
+	if a.dtype != ir.U8 && a.dtype != ir.F16 {
+		src := floats(mem)
+		clear(to)
+		for i, m := range mask[:len(to)] {
+			if m != 0 {
+				to[i] = src[idx[i]]
+			}
+		}
+		return
+	}
+	one := c.one[:]
+	for i := range dst {
+		dst[i] = 0
+		if mask[i] != 0 {
+			gather(one, a.dtype, mem, idx[i:i+1])
+			dst[i] = ints(one)[0]
+		}
+	}
+}
+
+// rangeTest is one condition 0 <= address < limit.
+type rangeTest struct {
+	addr  *address
+	limit int
+}
+
+func gather(dst []float32, dt ir.DType, mem []byte, idx []int32) {
+	switch dt {
+	case ir.U8:
+		d := ints(dst)
+		for i, x := range idx {
+			d[i] = int32(mem[x])
+		}
+	case ir.F16:
+		src := halves(mem)
+		for i, x := range idx {
+			simd.F16ToF32(dst[i:i+1], src[x:x+1])
+		}
+	default:
+		src := floats(mem)
+		for i, x := range idx {
+			dst[i] = src[x]
+		}
+	}
+}
+
+// asValue makes an index a value.
+func asValue(c *context, in *instr, n int) { in.addr.vectors(c, ints(c.to(in, n))) }
+
+// inRange tests 0 <= index < limit.
+func inRange(c *context, in *instr, n int) {
+	dst := ints(c.to(in, n))
+	a := in.addr
+	if a.linear && (a.step == 0 || a.step == 1) {
+		t := rangeTest{a, in.limit}
+		test := func(off, n int) {
+			lo, hi := t.cut(a.base(c), 0, n)
+			lo = min(lo, n)
+			hi = max(hi, lo)
+			d := dst[off : off+n]
+			clear(d[:lo])
+			for i := range d[lo:hi] {
+				d[lo+i] = 1
+			}
+			clear(d[hi:])
+		}
+		if a.parts {
+			c.segments(a, n, test)
+		} else {
+			test(0, n)
+		}
+		return
+	}
+	a.vectors(c, dst)
+	for i, x := range dst {
+		dst[i] = truth(x >= 0 && int(x) < in.limit)
+	}
+}
+
+// store writes a block of elements.
+type store struct {
+	val    int
+	addr   *address
+	direct bool // the value is computed in place
+}
+
+func (s *store) put(c *context, n int) {
+	a := s.addr
+	src := c.reg(s.val, n)
+	switch {
+	case a.rowwise:
+		a.putRows(c, src)
+	case a.parts:
+		c.segments(a, n, func(off, n int) { a.put(c, src[off:off+n]) })
+	default:
+		a.put(c, src)
+	}
+}
+
+// put writes elements from the present position on.
+func (a *address) put(c *context, src []float32) {
+	dst := floats(c.mem[a.buf])
+	n := len(src)
+	if !a.linear {
+		idx := c.lane[:n]
+		a.vector(c, idx)
+		for i, x := range idx {
+			dst[x] = src[i]
+		}
+		return
+	}
+	at := a.base(c)
+	if a.step == 1 || n == 1 {
+		copy(dst[at:at+n], src)
+		return
+	}
+	simd.ScatterStrided(dst, at, a.step, src)
+}
