@@ -1,7 +1,7 @@
 // max_add_where_20x150 reduce[20] over [150]
 //   %0 = 0 <= i1 + -100 < 50
 //   %1 = f32 b0[i0 + i1 * 20 + -2000] if %0
-//   %2 = f32 b1[i0] if %0
+//   %2 = f32 b1[i0]
 //   %3 = add f32 %1 %2
 //   %4 = f32 0
 //   %5 = where f32 %0 %3 %4
@@ -23,14 +23,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   let lane = i32(lix) / 4;
   let row = group * 4 + tx;
   let i0 = row;
+  let v2 = b1[i0];
   var s0 = -bitcast<f32>(inf_bits);
   for (var e = lane; e < 150; e += 64) {
     let i1 = e;
     let v0 = (i1 + -100) >= 0 && (i1 + -100) < 50;
     var v1 = f32(0);
     if (v0) { v1 = b0[i0 + i1 * 20 + -2000]; }
-    var v2 = f32(0);
-    if (v0) { v2 = b1[i0]; }
     let v3 = (v1 + v2);
     let v5 = select(0f, v3, v0);
     s0 = max(s0, v5);
