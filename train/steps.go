@@ -19,7 +19,10 @@ import (
 type StepsConfig struct {
 	Device *device.Device
 	Model  nn.Module // keeps its present weights
-	// Options as for a Trainer, but without accumulation and averaged weights.
+	// Average takes the averaged weights where Options ask for them; it is
+	// built like Model and begins with the weights that it has.
+	Average nn.Module
+	// Options as for a Trainer, but without accumulation.
 	Options       Options
 	Train         *data.Dataset // split as Options say
 	Preprocessing Preprocessing
@@ -64,8 +67,11 @@ func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	if o.micro() > 1 || o.EMA > 0 {
-		return nil, fmt.Errorf("accumulation and averaged weights need a Trainer")
+	if o.micro() > 1 {
+		return nil, fmt.Errorf("accumulation needs a Trainer")
+	}
+	if o.EMA > 0 && cfg.Average == nil {
+		return nil, fmt.Errorf("averaged weights need a second network")
 	}
 	if err := cfg.Train.Check(); err != nil {
 		return nil, err
@@ -82,6 +88,9 @@ func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
 	}
 	s.Rate, s.Momentum, s.WeightDecay = o.schedule(s.Total()), o.Momentum, o.WeightDecay
 	s.step = &stepper{dev: cfg.Device, opts: o, model: cfg.Model, data: newResident(set, cfg.Preprocessing)}
+	if o.EMA > 0 {
+		s.step.average = cfg.Average
+	}
 	s.order = make([]int32, set.N)
 	s.step.order = tensor.NewIntVariable("order", s.order, set.N)
 	if s.step.optim, err = newOptimizer(o, nn.Trainable(cfg.Model), true); err != nil {
@@ -150,15 +159,15 @@ func (s *Steps) Collect(f func(loss, accuracy float64)) (int, error) {
 	return s.step.update.Collect(s.collectResults)
 }
 
-// Validate evaluates the held-out images, in evaluation mode; nil without
-// such. It compiles its program the first time.
+// Validate evaluates the held-out images, in evaluation mode and with averaged
+// weights where there are such; nil without images. It compiles its program the first time.
 func (s *Steps) Validate(ctx context.Context) (*Score, error) {
 	if s.valSet == nil {
 		return nil, nil
 	}
 	if s.val == nil {
 		var err error
-		if s.val, err = newEvaluator(s.step.dev, s.step.model, s.valSet, s.prep); err != nil {
+		if s.val, err = newEvaluator(s.step.dev, s.step.evaluated(), s.valSet, s.prep); err != nil {
 			return nil, err
 		}
 	}
@@ -177,10 +186,10 @@ func (s *Steps) NextBatch(t *tensor.Trace, at *tensor.Tensor) (x, labels *tensor
 // end it is that of the last one.
 func (s *Steps) Position() int { return min(s.batch, s.perEpoch-1) * s.opts.Batch }
 
-// Variables are the parameters and the optimizer's state.
+// Variables are the parameters, the optimizer's state and averaged weights.
 func (s *Steps) Variables() []nn.Param { return s.step.variables() }
 
-// Close returns the run's device memory. The model keeps its weights.
+// Close returns the run's device memory. The networks keep their weights.
 func (s *Steps) Close() {
 	s.val.close()
 	s.step.close()

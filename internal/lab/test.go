@@ -41,7 +41,7 @@ func (s *Session) runTest(ctx context.Context, _ *Empty) (*TestResult, error) {
 		defer labels.Free()
 		p, err := tensor.Compile(s.dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
 			at := tensor.Arange(n).Add(t.Int("at")).Minimum(tensor.FromInts([]int32{int32(d.N - 1)}))
-			logits := m.net.Forward(m.input(images.IndexSelect(0, at)))
+			logits := m.evaluated().Forward(m.input(images.IndexSelect(0, at)))
 			truth := labels.IndexSelect(0, at).To(tensor.Int32)
 			loss := nn.CrossEntropy(logits, truth, nn.ClassOptions{Reduction: nn.None})
 			return []*tensor.Tensor{tensor.Concat(0, logits.Argmax(1).To(tensor.Float32), logits.Softmax(1).Amax(1), loss)}
