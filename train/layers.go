@@ -54,8 +54,13 @@ func (s layerShape) values() int {
 	return s.c * s.h * s.w
 }
 
-// window is the shape behind windows of l, each channel for itself.
-func (s layerShape) window(l Layer, stride int) (layerShape, error) {
+// window is the shape behind windows of l, each channel for itself. A stride
+// that is not given is the usual one.
+func (s layerShape) window(l Layer, usual int) (layerShape, error) {
+	stride := l.Stride
+	if stride == 0 {
+		stride = usual
+	}
 	switch {
 	case s.flat:
 		return s, fmt.Errorf("it needs an image, but its input is flat; put it before flatten and the linear layers")
@@ -136,7 +141,7 @@ func (l Layer) build(rng *nn.RNG, in layerShape, room int) (m nn.Module, out lay
 		if l.Channels < 1 || l.Channels > maxChannels {
 			return nil, out, 0, fmt.Errorf("%d channels; 1 to %d are possible", l.Channels, maxChannels)
 		}
-		if out, err = in.window(l, max(l.Stride, 1)); err != nil {
+		if out, err = in.window(l, 1); err != nil {
 			return nil, out, 0, err
 		}
 		if params = (in.c*l.Kernel*l.Kernel + 1) * l.Channels; params > room {
@@ -147,14 +152,10 @@ func (l Layer) build(rng *nn.RNG, in layerShape, room int) (m nn.Module, out lay
 	case "batchnorm":
 		return nn.NewBatchNorm(in.c, nn.BatchNormOptions{}), out, 2 * in.c, nil
 	case "maxpool", "avgpool":
-		stride := l.Stride
-		if stride == 0 {
-			stride = l.Kernel
-		}
 		if 2*l.Padding > l.Kernel {
 			return nil, out, 0, fmt.Errorf("padding %d is more than half of the kernel %d", l.Padding, l.Kernel)
 		}
-		out, err = in.window(l, stride)
+		out, err = in.window(l, l.Kernel)
 		if l.Type == "maxpool" {
 			return nn.MaxPool2d{Kernel: l.Kernel, Stride: l.Stride, Padding: l.Padding}, out, 0, err
 		}

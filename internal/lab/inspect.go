@@ -44,7 +44,7 @@ func (s *Session) setInspect(ctx context.Context, q *InspectRequest) (*Empty, er
 			*i = inspection{}
 			return nil
 		}
-		was := i.on
+		more := !i.on || q.Weights && !i.weights
 		if err := s.haveModel(); err != nil {
 			return err
 		}
@@ -58,13 +58,12 @@ func (s *Session) setInspect(ctx context.Context, q *InspectRequest) (*Empty, er
 		i.on, i.every = true, time.Duration(float64(time.Second)/min(hz, maxHz))
 		i.pixels, i.sample, i.weights = q.Pixels, q.Sample, q.Weights
 		if s.run != nil && s.run.state == Running {
-			if !was {
+			if more {
 				i.next, i.deep = time.Time{}, time.Time{}
 			}
 			return nil // the next submit shows it
 		}
-		fresh := i.parts != nil && i.model == s.model && i.step == s.model.steps && i.weights == q.Weights
-		return s.look(!fresh || s.run != nil)
+		return s.look(more || i.deep.IsZero() || i.model != s.model || i.step != s.model.steps)
 	})
 }
 
@@ -131,9 +130,6 @@ func (m *model) watched() nn.Sequential {
 
 // readFlat gives the parameters and their gradients, each end to end.
 func (s *Session) readFlat() (params, grads []float32, err error) {
-	if err := s.compileFlat(); err != nil {
-		return nil, nil, err
-	}
 	if err := s.model.flat.SetScalar("at", float64(s.run.steps.Position())); err != nil {
 		return nil, nil, err
 	}
@@ -154,6 +150,15 @@ func (s *Session) look(deep bool) error {
 	i, t := &s.inspect, s.run
 	if err := s.drain(); err != nil {
 		return err
+	}
+	// What happens once is no part of a view's time.
+	if err := s.compileForward(); err != nil {
+		return err
+	}
+	if deep && t != nil {
+		if err := s.compileFlat(); err != nil {
+			return err
+		}
 	}
 	begin := time.Now()
 	// A view may take its share of the time, but a slow one is still shown now

@@ -131,6 +131,7 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 			return err
 		}
 		s.run = t
+		s.inspect.next, s.inspect.deep = time.Time{}, time.Time{}
 		if err := s.snapshotRun(); err != nil {
 			return err
 		}
