@@ -26,6 +26,10 @@ type StepsConfig struct {
 	Options       Options
 	Train         *data.Dataset // split as Options say
 	Preprocessing Preprocessing
+	// EvalBatch is the number of images that Validate gives the network at
+	// once; 0 is a usual one. Between is called while it works.
+	EvalBatch int
+	Between   func()
 }
 
 // Steps is the training step of a run without a loop around it. It is not safe
@@ -39,6 +43,8 @@ type Steps struct {
 	step           *stepper
 	opts           Options
 	prep           Preprocessing
+	evalBatch      int
+	between        func()
 	trainN         int
 	valSet         *data.Dataset
 	val            *evaluator
@@ -62,7 +68,7 @@ func InitModel(r *Recipe, p Preprocessing, classes int, o Options, layers []Laye
 
 // NewSteps compiles the step and stands before the first batch of epoch 0.
 func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
-	s := &Steps{opts: cfg.Options, prep: cfg.Preprocessing}
+	s := &Steps{opts: cfg.Options, prep: cfg.Preprocessing, evalBatch: cfg.EvalBatch, between: cfg.Between}
 	o := &s.opts
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -167,9 +173,10 @@ func (s *Steps) Validate(ctx context.Context) (*Score, error) {
 	}
 	if s.val == nil {
 		var err error
-		if s.val, err = newEvaluator(s.step.dev, s.step.evaluated(), s.valSet, s.prep); err != nil {
+		if s.val, err = newEvaluator(s.step.dev, s.step.evaluated(), s.valSet, s.prep, s.evalBatch); err != nil {
 			return nil, err
 		}
+		s.val.between = s.between
 	}
 	return s.val.run(ctx)
 }

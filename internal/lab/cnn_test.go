@@ -282,3 +282,62 @@ func TestAugmentPreview(t *testing.T) {
 		}
 	}
 }
+
+// The file of weft train mnist-cnn is one that the lab can show and train on.
+func TestRecipesFileLoads(t *testing.T) {
+	r := &recipes.MNISTCNN
+	net, err := train.InitModel(r, mnistInput, 10, r.Options, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	score := &train.Score{Accuracy: 0.5, N: 10}
+	err = train.WriteModel(&file, net, train.Info{
+		Recipe: r.Name, Options: r.Options, Preprocessing: mnistInput, Classes: digitNames, State: train.State{Step: 9}, Test: score,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, Options{})
+	b.ready("cpu", 100)
+	info := ask[ModelInfo](b, "load", &LoadRequest{Bytes: file.Bytes(), Name: "mnist-cnn.safetensors"})
+	if !slices.Equal(info.Spec, digitCNN) || info.Params != 87850 || info.Steps != 9 {
+		t.Errorf("loaded %+v", info)
+	}
+	p := ask[PredictResult](b, "predict", &PredictRequest{Pixels: b.test.Image(0)})
+	if len(p.Activations) != 13 || !slices.Equal(p.Activations[11].Shape, []int{64, 3, 3}) || len(p.Probabilities) != 10 {
+		t.Errorf("%d layers, %d probabilities", len(p.Activations), len(p.Probabilities))
+	}
+}
+
+// Requests are answered in the middle of a validation, which takes long on a
+// slow device: here it asks itself.
+func TestValidationServesRequests(t *testing.T) {
+	b := newBench(t, Options{})
+	b.readyCNN("cpu", 3000)
+	c := muon()
+	c.ValFraction, c.Epochs = 0.5, 1
+	ask[StartResult](b, "start", &StartRequest{Config: c})
+	ask[TrainState](b, "pause", &Empty{})
+	between := 0
+	err := b.do(context.Background(), b.quick, func() error {
+		m, cfg := b.model, train.StepsConfig{}
+		cfg.Device, cfg.Model, cfg.Options, cfg.Train, cfg.Preprocessing = b.dev, m.net, b.run.opts, b.train, m.prep
+		cfg.Options.EMA, cfg.EvalBatch, cfg.Between = 0, 100, func() { between++ }
+		steps, err := train.NewSteps(cfg)
+		if err != nil {
+			return err
+		}
+		v, err := steps.Validate(context.Background())
+		if err == nil && v.N != 1500 {
+			t.Errorf("%d images were validated", v.N)
+		}
+		return err
+	})
+	if err != nil || between < 3 {
+		t.Errorf("%d pauses between batches: %v", between, err)
+	}
+	if n := (&model{layers: []layer{{flops: 26_400_000}}}).batch(valBatch); n != 75 {
+		t.Errorf("a large network is tested on %d images at once", n)
+	}
+}

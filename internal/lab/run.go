@@ -155,7 +155,7 @@ func (m *model) reset(o train.Options) error {
 // compile makes the step on the session's device.
 func (t *run) compile(s *Session) (err error) {
 	m := s.model
-	c := train.StepsConfig{Device: s.dev, Model: m.net, Options: t.opts, Train: t.data, Preprocessing: m.prep}
+	c := train.StepsConfig{Device: s.dev, Model: m.net, Options: t.opts, Train: t.data, Preprocessing: m.prep, EvalBatch: m.batch(valBatch), Between: s.breathe}
 	if t.opts.EMA > 0 {
 		average, err := train.InitModel(&recipes.Layers, m.prep, len(m.classes), t.opts, m.spec)
 		if err != nil {

@@ -260,7 +260,10 @@ func (s *Session) loop() {
 			return
 		default:
 		}
-		if err := s.advance(); err != nil {
+		before := s.dev
+		// A request in the middle of a validation may have replaced a lost
+		// device, and with it the run that failed.
+		if err := s.advance(); err != nil && s.dev == before {
 			s.trainingFailed(err)
 		}
 		s.opts.Yield()

@@ -13,8 +13,22 @@ import (
 
 const (
 	testBatch   = 250
+	valBatch    = 500
 	maxMistakes = 400
+	// batchWork is about how many operations one batch of a test may take, so
+	// that short requests are served soon even where the network is large and
+	// the device slow.
+	batchWork = 2e9
 )
+
+// batch is how many images, at most most, the network is tested on at once.
+func (m *model) batch(most int) int {
+	flops := 1
+	for _, l := range m.layers {
+		flops += l.flops
+	}
+	return min(max(batchWork/flops, 32), most)
+}
 
 // runTest runs the network over every test image once. The last batch is filled
 // up with its last image, which is counted once.
@@ -35,7 +49,7 @@ func (s *Session) runTest(ctx context.Context, _ *Empty) (*TestResult, error) {
 		if err := s.drain(); err != nil {
 			return err
 		}
-		n := min(testBatch, d.N)
+		n := min(m.batch(testBatch), d.N)
 		images, labels := tensor.FromBytes(d.Images, d.N, d.ImageSize()), tensor.FromBytes(d.Labels, d.N)
 		defer images.Free()
 		defer labels.Free()
