@@ -341,3 +341,28 @@ func TestValidationServesRequests(t *testing.T) {
 		t.Errorf("a large network is tested on %d images at once", n)
 	}
 }
+
+// What a run with averages, a look at its gradients and a preview took is
+// returned.
+func TestRunsReturnTheirMemory(t *testing.T) {
+	for _, dev := range devices(t) {
+		b := newBench(t, Options{})
+		b.readyCNN(dev, 400)
+		cycle := func() StatsResult {
+			ask[StartResult](b, "start", &StartRequest{Config: muon()})
+			ask[TrainState](b, "step", &StepRequest{N: 2})
+			ask[Empty](b, "inspect", &InspectRequest{On: true})
+			ask[AugmentResult](b, "augment", &AugmentRequest{Rotate: 10, Rows: 2})
+			ask[TestResult](b, "test", &Empty{})
+			ask[Empty](b, "inspect", &InspectRequest{})
+			ask[ModelInfo](b, "model", &ModelRequest{Layers: cnn, Seed: 5})
+			return *ask[StatsResult](b, "stats", &Empty{})
+		}
+		cycle()
+		before := cycle()
+		cycle()
+		if after := cycle(); after.GPUBytes != before.GPUBytes || after.GPUBuffers != before.GPUBuffers {
+			t.Errorf("%s: %d bytes in %d buffers became %d in %d", dev, before.GPUBytes, before.GPUBuffers, after.GPUBytes, after.GPUBuffers)
+		}
+	}
+}

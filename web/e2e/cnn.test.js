@@ -106,14 +106,15 @@ for (const webgpu of [true, false]) {
     }));
 
     test('train, save, reload, load, draw', { timeout: 5 * MINUTE }, () => visit({ webgpu }, async (browser, crashed) => {
-      const { page, context, errors } = await open(browser, `${server.url}#/train?data=synthetic&b=64&e=3&opt=adamw&lr=0.005&ema=0.98&net=${SMALL}`, { webgpu, crashed });
+      const { page, context, errors } = await open(browser, `${server.url}#/train?data=synthetic&b=128&e=4&opt=adamw&lr=0.005&ema=0.98&net=${SMALL}`, { webgpu, crashed });
       await ready(page);
       await page.getByRole('button', { name: 'Start', exact: true }).click();
-      await trained(page, 'steps', (e) => e.step >= 40);
+      await trained(page, 'steps', (e) => e.step >= 20);
       // Feature maps while drawing, also while training.
       await page.getByRole('link', { name: 'Draw', exact: true }).click();
       await page.getByRole('button', { name: 'Sample digit 3' }).click();
       await until('feature maps of the drawing', async () => (await maps(page, 'Conv 1').count()) > 0 && (await colours(maps(page, 'Conv 1'))) > 16);
+      assert.deepEqual(await both(page, `cnn-${name}-draw`), []);
       await page.getByRole('link', { name: 'Train', exact: true }).click();
       await until('a validation accuracy of 0.85', () => page.evaluate(() => window.weftLog.events.some((e) => e.event === 'epoch' && e.valAccuracy >= 0.85)), 3 * PATIENCE);
       report(`${name}: small CNN, steps/s`, (await trained(page, 'a rate', () => true)).stepsPerSecond);
