@@ -88,6 +88,7 @@ site: pages bin/weft.wasm
 e2e: lab-files build
 	@scripts/node browser
 	go run ./internal/site/pack -static -out bin/e2e/lab $(WORKER) -max-wasm 1500000 -max-code 150000
+	go run ./format/web/testexport -out bin/exports
 	@# A browser on a crowded machine gets a second chance; a real failure fails twice.
 	cd web && run() { node --test --test-concurrency=1 --test-reporter=spec e2e/*.test.js; }; run || { echo "once more" >&2; run; }
 

@@ -161,7 +161,7 @@ func TestFixtureOptim(t *testing.T) {
 // large models take minutes in the reference interpreter and on software GPUs.
 // Of what is in between, the interpreter runs the first step only.
 var (
-	large = []string{"resnet18_cifar"}
+	large = []string{"resnet18_cifar", "efficientnet_b0"}
 	wide  = []string{"cnn_mnist"}
 )
 

@@ -342,6 +342,8 @@ func (m Model) build() (nn.Module, error) {
 		return zoo.DigitCNN(rng, m.Input[1], m.Input[2], m.Input[3], m.Classes), nil
 	case m.Name == "resnet18_cifar":
 		return zoo.ResNet18CIFAR(rng, m.Classes), nil
+	case m.Name == "efficientnet_b0":
+		return zoo.NewEfficientNetB0(rng, m.Classes, zoo.EfficientNetOptions{}), nil
 	case !strings.HasPrefix(m.Name, "mlp"):
 		return nil, fmt.Errorf("%w: model %q", ErrUnknown, m.Name)
 	}

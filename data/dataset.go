@@ -29,6 +29,9 @@ type Dataset struct {
 	Synthetic bool
 	// Source says where the data came from, for logs and model files.
 	Source string
+	// Note says what people should know before they compare results, such as
+	// that the images are lossy copies; empty if there is nothing.
+	Note string
 }
 
 // Check reports sizes that do not fit together.
@@ -129,5 +132,15 @@ func (d *Dataset) Subset(indices []int) *Dataset {
 		s.Images = append(s.Images, d.Image(i)...)
 		s.Labels = append(s.Labels, d.Labels[i])
 	}
+	return &s
+}
+
+// Range is the images from to end-1, which it shares with d. Everything else,
+// Mean and Std too, is that of d.
+func (d *Dataset) Range(from, end int) *Dataset {
+	s := *d
+	s.N = end - from
+	s.Images = d.Images[from*d.ImageSize() : end*d.ImageSize() : end*d.ImageSize()]
+	s.Labels = d.Labels[from:end:end]
 	return &s
 }

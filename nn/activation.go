@@ -11,6 +11,12 @@ type ReLU struct{}
 // Forward applies the function to each element, as it does in the other activations.
 func (ReLU) Forward(x *tensor.Tensor) *tensor.Tensor { return x.Relu() }
 
+// ReLU6 is min(max(x, 0), 6) (Howard et al., "MobileNets", 2017).
+type ReLU6 struct{}
+
+// Forward applies the function to each element.
+func (ReLU6) Forward(x *tensor.Tensor) *tensor.Tensor { return x.Clamp(0, 6) }
+
 // LeakyReLU is x where x > 0 and Slope x elsewhere; Slope 0 means 0.01.
 type LeakyReLU struct{ Slope float64 }
 

@@ -75,3 +75,27 @@ func (d Dropout) Forward(x *tensor.Tensor) *tensor.Tensor {
 	keep := t.Uniform(x.Shape()...).Ge(tensor.Scalar(d.P))
 	return tensor.Where(keep, x.MulScalar(1/(1-d.P)), tensor.Scalar(0))
 }
+
+// StochasticDepth zeroes whole examples with probability P and scales the
+// others by 1/(1-P), while the trace is in training; elsewhere it is the
+// identity (Huang et al., "Deep Networks with Stochastic Depth", 2016). It goes
+// before the sum of a residual branch with its shortcut.
+type StochasticDepth struct{ P float64 }
+
+// Forward drops examples, which are elements of x's first dimension.
+func (s StochasticDepth) Forward(x *tensor.Tensor) *tensor.Tensor {
+	t := x.Trace()
+	if !t.Training() || s.P <= 0 {
+		return x
+	}
+	shape := make([]int, x.Dims())
+	for d := range shape {
+		shape[d] = 1
+	}
+	shape[0] = x.Dim(0)
+	if s.P >= 1 {
+		return tensor.Zeros(x.Shape()...)
+	}
+	keep := t.Uniform(shape...).Ge(tensor.Scalar(s.P))
+	return tensor.Where(keep, x.MulScalar(1/(1-s.P)), tensor.Scalar(0))
+}

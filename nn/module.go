@@ -33,6 +33,9 @@ type Param struct {
 	Name string
 	// Value is the variable.
 	Value *tensor.Tensor
+	// Layer is the type of the struct that holds the variable, such as
+	// "Conv2d"; "" where a Lister did not say.
+	Layer string
 	// Buffer says that the variable belongs to the model's state but is not
 	// trained, such as running statistics.
 	Buffer bool
@@ -101,6 +104,7 @@ var (
 // out of their fields, so that it can also see what unexported fields hold.
 type walker struct {
 	found []Param
+	layer string         // type of the struct whose fields are walked
 	seen  map[place]bool // variables, and pointers followed
 }
 
@@ -139,7 +143,7 @@ func (w *walker) value(path string, v reflect.Value, buffer bool) {
 	}
 	if v.Type() == tensorType {
 		if t := (*tensor.Tensor)(v.UnsafePointer()); t != nil {
-			w.add(Param{Name: path, Value: t, Buffer: buffer, Decay: !buffer && t.Dims() >= 2})
+			w.add(Param{Name: path, Value: t, Layer: w.layer, Buffer: buffer, Decay: !buffer && t.Dims() >= 2})
 		}
 		return
 	}
@@ -185,7 +189,10 @@ func lister(v reflect.Value) (Lister, bool) {
 }
 
 func (w *walker) fields(path string, v reflect.Value, buffer bool) {
+	outer := w.layer
+	defer func() { w.layer = outer }()
 	for i := range v.NumField() {
+		w.layer = v.Type().Name()
 		f := v.Type().Field(i)
 		name, option, _ := strings.Cut(f.Tag.Get("nn"), ",")
 		if name == "-" {

@@ -38,13 +38,13 @@ func Summary(m Module, input ...int) string {
 			role = "  buffer"
 			buffers += p.Value.Len()
 		}
-		fmt.Fprintf(w, "%s\t%v\t%s%s\n", p.Name, p.Value.Shape(), thousands(p.Value.Len()), role)
+		fmt.Fprintf(w, "%s\t%v\t%s%s\n", p.Name, p.Value.Shape(), Thousands(p.Value.Len()), role)
 	}
 	w.Flush()
 	n := Count(params)
-	fmt.Fprintf(&b, "%s parameters (%.2f MB)", thousands(n), float64(n)*4/1e6)
+	fmt.Fprintf(&b, "%s parameters (%.2f MB)", Thousands(n), float64(n)*4/1e6)
 	if buffers > 0 {
-		fmt.Fprintf(&b, ", %s elements of buffers", thousands(buffers))
+		fmt.Fprintf(&b, ", %s elements of buffers", Thousands(buffers))
 	}
 	b.WriteByte('\n')
 	return b.String()
@@ -55,8 +55,8 @@ func typeName(m Module) string {
 	return s[strings.LastIndexByte(s, '.')+1:]
 }
 
-// thousands prints n with commas.
-func thousands(n int) string {
+// Thousands prints n with commas.
+func Thousands(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]

@@ -20,6 +20,10 @@ type MuonOptions struct {
 	// cols)), so that its rates can be used (Liu et al., "Muon is Scalable for
 	// LLM Training", 2025). Otherwise the scale is sqrt(max(1, rows/cols)).
 	MatchRMS bool
+	// Sphere scales each matrix to the norm of an orthogonal one before a step,
+	// so that the rate is the step's relative size. It is for layers before a
+	// batch norm, to which the size of weights means nothing.
+	Sphere bool
 	// Live takes the momentum and the decay from the per-step scalars
 	// LiveMomentum and LiveWeightDecay, so that they may change.
 	Live bool
@@ -72,7 +76,12 @@ func (o *muon) Step(t *tensor.Trace, lr *tensor.Tensor, grads []*tensor.Tensor) 
 			scale = 0.2 * math.Sqrt(float64(max(rows, cols)))
 		}
 		u = o.orthogonal(u.Reshape(rows, cols)).Reshape(shape...)
-		out[i] = t.Assign(p.Value, shrunk(p, lr, decay).Sub(u.Mul(lr.MulScalar(scale))))
+		from := shrunk(p, lr, decay)
+		if o.opt.Sphere {
+			norm := p.Value.Square().Sum().Sqrt().Maximum(tensor.Scalar(o.opt.Eps))
+			from = p.Value.Mul(tensor.Scalar(math.Sqrt(float64(min(rows, cols)))).Div(norm))
+		}
+		out[i] = t.Assign(p.Value, from.Sub(u.Mul(lr.MulScalar(scale))))
 	}
 	return out
 }

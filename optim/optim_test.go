@@ -330,3 +330,44 @@ func TestMistakesAreErrors(t *testing.T) {
 		}()
 	}
 }
+
+// TestMuonOnTheSphere: a matrix has the norm of an orthogonal one before each
+// step, whatever it had, and a step moves it by about the rate.
+func TestMuonOnTheSphere(t *testing.T) {
+	rng := nn.NewRNG(1)
+	w := tensor.NewVariable("w", rng.Normal(6*20, 0, 3), 6, 20)
+	o := NewMuon([]nn.Param{{Name: "w", Value: w}}, MuonOptions{Momentum: 0.6, Sphere: true})
+	grad := tensor.New(rng.Normal(6*20, 0, 0.01), 6, 20)
+	before := w.Floats()
+	p, err := tensor.Compile(device.CPU(), func(tr *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
+		o.Step(tr, tr.Scalar("lr"), []*tensor.Tensor{grad})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	norm := func(v []float32) float64 {
+		s := 0.0
+		for _, x := range v {
+			s += float64(x) * float64(x)
+		}
+		return math.Sqrt(s)
+	}
+	first := norm(before)
+	for _, lr := range []float64{0, 0.1} {
+		p.SetScalar("lr", lr)
+		if _, err := p.Call(); err != nil {
+			t.Fatal(err)
+		}
+		after := w.Floats()
+		moved := make([]float32, len(after))
+		for i := range after {
+			moved[i] = after[i] - before[i]*float32(math.Sqrt(6)/first)
+		}
+		// Singular values of the step are within 0.7 and 1.2 of the rate.
+		if d := norm(moved) / math.Sqrt(6); d < 0.65*lr-1e-6 || d > 1.25*lr+1e-6 {
+			t.Errorf("rate %v: moved by %v", lr, d)
+		}
+	}
+}

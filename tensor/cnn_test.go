@@ -7,7 +7,10 @@ import (
 	"testing"
 
 	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/optim"
 	. "github.com/weft-ml/weft/tensor"
+	"github.com/weft-ml/weft/zoo"
 )
 
 // cnnStep is a training step of the digit network: four convolutions, SiLU,
@@ -93,41 +96,74 @@ func TestCNNStepFollowsReference(t *testing.T) {
 	}
 }
 
+// BenchmarkCNNStep replays training steps of the digit CNN and of ResNet-18; with
+// -v it prints what each kernel costs. On software adapters, which take seconds
+// for a step, web/player/test/bench measures.
 func BenchmarkCNNStep(b *testing.B) {
 	for _, dev := range devices(b) {
-		batch := 64
 		if software(dev) {
 			continue
 		}
-		if dev.Kind() == "webgpu" {
-			batch = 512
-		}
-		b.Run(fmt.Sprintf("%s/batch=%d", dev.Kind(), batch), func(b *testing.B) {
-			p := cnnStep(b, dev, batch)
-			defer p.Close()
-			for b.Loop() {
-				if err := p.Submit(4, nil); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := p.Collect(nil); err != nil {
-					b.Fatal(err)
-				}
-			}
-			per := 4 * float64(b.N) / b.Elapsed().Seconds()
-			b.ReportMetric(per, "steps/s")
-			b.ReportMetric(per*float64(p.FLOPs())/1e9, "GFLOP/s")
-			if testing.Verbose() {
-				times, err := p.Profile(9)
-				if err != nil {
-					b.Fatal(err)
-				}
-				total := 0.0
-				for _, k := range times {
-					total += k.Nanoseconds
-					b.Logf("%9.1f us %8.1f GFLOP/s %8.1f GB/s %s", k.Nanoseconds/1e3, float64(k.FLOPs)/k.Nanoseconds, float64(k.Bytes)/k.Nanoseconds, k.Name)
-				}
-				b.Logf("%9.1f us in %d kernels", total/1e3, len(times))
-			}
+		batch := map[string][2]int{"cpu": {64, 8}, "webgpu": {512, 512}}[dev.Kind()]
+		b.Run(fmt.Sprintf("%s/batch=%d", dev.Kind(), batch[0]), func(b *testing.B) {
+			benchmarkSteps(b, cnnStep(b, dev, batch[0]), 4)
+		})
+		b.Run(fmt.Sprintf("resnet18/%s/batch=%d", dev.Kind(), batch[1]), func(b *testing.B) {
+			benchmarkSteps(b, resnetStep(b, dev, batch[1]), 1)
 		})
 	}
+}
+
+// resnetStep is a training step of ResNet-18 in its form for CIFAR-10: SGD with
+// momentum on random images.
+func resnetStep(t testing.TB, dev *device.Device, batch int) *Program {
+	r := rand.New(rand.NewPCG(7, 8))
+	x := randomTensor(r, batch, 3, 32, 32)
+	labels := make([]byte, batch)
+	for i := range labels {
+		labels[i] = byte(r.IntN(10))
+	}
+	target := FromBytes(labels, batch)
+	net := zoo.ResNet18CIFAR(nn.NewRNG(1), 10)
+	params := nn.Trainable(net)
+	opt := optim.NewSGD(params, optim.SGDOptions{Momentum: 0.9, WeightDecay: 5e-4})
+	p, err := Compile(dev, func(tr *Trace, _ []*Tensor) []*Tensor {
+		tr.SetTraining(true)
+		loss := nn.CrossEntropy(net.Forward(x), target, nn.ClassOptions{})
+		opt.Step(tr, tr.Scalar("lr"), Grad(loss, nn.Values(params)...))
+		return []*Tensor{loss}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// benchmarkSteps runs steps, some in a submit, and closes the program.
+func benchmarkSteps(b *testing.B, p *Program, some int) {
+	defer p.Close()
+	for b.Loop() {
+		if err := p.Submit(some, nil); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := p.Collect(nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	per := float64(some) * float64(b.N) / b.Elapsed().Seconds()
+	b.ReportMetric(per, "steps/s")
+	b.ReportMetric(per*float64(p.FLOPs())/1e9, "GFLOP/s")
+	if !testing.Verbose() {
+		return
+	}
+	times, err := p.Profile(9)
+	if err != nil {
+		b.Fatal(err)
+	}
+	total := 0.0
+	for _, k := range times {
+		total += k.Nanoseconds
+		b.Logf("%9.1f us %8.1f GFLOP/s %8.1f GB/s %s", k.Nanoseconds/1e3, float64(k.FLOPs)/k.Nanoseconds, float64(k.Bytes)/k.Nanoseconds, k.Name)
+	}
+	b.Logf("%9.1f us in %d kernels", total/1e3, len(times))
 }

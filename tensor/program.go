@@ -88,6 +88,9 @@ func compile(dev *device.Device, g *ir.Graph) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r, ok := be.(backend.Rewriter); ok {
+		r.Rewrite(pl)
+	}
 	p := &Program{dev: dev, plan: pl}
 	assigned := map[*ir.Leaf]bool{}
 	for _, l := range g.Targets {

@@ -62,6 +62,15 @@ func (p *Preprocessing) Normalize(x *tensor.Tensor) *tensor.Tensor {
 	return x.Mul(tensor.New(mul, p.Channels, 1, 1)).Add(tensor.New(add, p.Channels, 1, 1))
 }
 
+// average is the byte of each channel [c, 1, 1] that Normalize maps to 0.
+func (p *Preprocessing) average() *tensor.Tensor {
+	v := make([]float32, p.Channels)
+	for c := range v {
+		v[c] = float32(float64(p.Mean[c]) / p.Scale)
+	}
+	return tensor.New(v, p.Channels, 1, 1)
+}
+
 // resident is a data set in device memory, as the bytes it has in memory.
 type resident struct {
 	images, labels *tensor.Tensor // Uint8 [n, c*h*w] and [n]
@@ -85,7 +94,7 @@ func (r *resident) batch(t *tensor.Trace, index *tensor.Tensor, a Augment) (x, l
 	if a.none() {
 		x = r.images.IndexSelect(0, index).To(tensor.Float32).Reshape(-1, p.Channels, p.Height, p.Width)
 	} else {
-		x = a.gather(t, r.images.Reshape(-1), index, p.Channels, p.Height, p.Width)
+		x = a.read(t, r.images.Reshape(-1), index, p)
 	}
 	return p.Normalize(x), r.labels.IndexSelect(0, index).To(tensor.Int32)
 }

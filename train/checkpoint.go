@@ -180,64 +180,11 @@ func prefixed(prefix string, vars []nn.Param) []nn.Param {
 // load fills vars from f. Nothing is changed unless all of them fit; ignore
 // says which other tensors of the file are none of the caller's business.
 func load(path string, f *safetensors.File, vars []nn.Param, ignore func(name string) bool) error {
-	var missing, wrong, unexpected []string
-	known := map[string]bool{}
-	for _, v := range vars {
-		known[v.Name] = true
-		info, ok := f.Info(v.Name)
-		if !ok {
-			missing = append(missing, v.Name)
-			continue
-		}
-		want := safetensors.F32
-		if v.Value.DType() == tensor.Int32 {
-			want = safetensors.I32
-		}
-		if info.DType != want || !slices.Equal(info.Shape, v.Value.Shape()) {
-			wrong = append(wrong, fmt.Sprintf("%s is %s%v, want %s%v", v.Name, info.DType, info.Shape, want, v.Value.Shape()))
-		}
+	r, err := nn.Load(vars, f, nn.LoadOptions{Ignore: ignore})
+	if err == nil && !r.Complete() {
+		err = fmt.Errorf("%w: %s: %s", ErrCheckpoint, path, strings.ReplaceAll(r.String(), "\n", "; "))
 	}
-	for _, name := range f.Names() {
-		if !known[name] && (ignore == nil || !ignore(name)) {
-			unexpected = append(unexpected, name)
-		}
-	}
-	if len(missing)+len(wrong)+len(unexpected) > 0 {
-		slices.Sort(unexpected)
-		var b strings.Builder
-		for _, p := range []struct {
-			what  string
-			names []string
-		}{{"missing", missing}, {"of another shape or type", wrong}, {"unexpected", unexpected}} {
-			if len(p.names) > 0 {
-				fmt.Fprintf(&b, "; %s: %s", p.what, strings.Join(p.names, ", "))
-			}
-		}
-		return fmt.Errorf("%w: %s%s", ErrCheckpoint, path, b.String())
-	}
-	floats, ints := make([][]float32, len(vars)), make([][]int32, len(vars))
-	var err error
-	for i, v := range vars {
-		if v.Value.DType() == tensor.Int32 {
-			ints[i], _, err = f.ReadI32(v.Name)
-		} else {
-			floats[i], _, err = f.ReadF32(v.Name)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for i, v := range vars {
-		if ints[i] != nil || v.Value.DType() == tensor.Int32 {
-			err = v.Value.SetInts(ints[i])
-		} else {
-			err = v.Value.Set(floats[i])
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // ReadInfo returns what the checkpoint at path says besides its tensors.

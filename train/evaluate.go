@@ -40,7 +40,10 @@ type evaluator struct {
 }
 
 // evalBatch balances the work of a step against the memory of activations.
-const evalBatch = 500
+const (
+	evalBatch      = 500
+	leastEvalBatch = 32
+)
 
 // Submits are of evalChunk batches, where one takes less than evalSubmit.
 const (
@@ -61,30 +64,40 @@ func newEvaluator(dev *device.Device, m nn.Module, d *data.Dataset, prep Preproc
 		return nil, fmt.Errorf("data set %s is empty", d.Name)
 	}
 	k := len(d.Classes)
-	e := &evaluator{data: newResident(d, prep), batch: min(batch, d.N), classes: k}
+	e := &evaluator{data: newResident(d, prep), classes: k}
 	e.confusion = tensor.NewVariable("confusion", make([]float32, k*k), k, k)
 	var err error
-	e.prog, err = tensor.Compile(dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
-		pos := tensor.Arange(e.batch).Add(t.Int("at"))
-		last := whole(d.N - 1)
-		weight := pos.Le(last).To(tensor.Float32)
-		x, labels := e.data.batch(t, pos.Minimum(last), Augment{})
-		logits := m.Forward(x)
-		if logits.Dims() != 2 || logits.Dim(1) < k {
-			panic(fmt.Sprintf("the model returns %v for %d classes", logits.Shape(), k))
+	// A device may lack the memory for the activations of so many images.
+	for e.batch = min(batch, d.N); ; e.batch /= 4 {
+		if e.prog, err = e.compile(dev, m); err == nil || e.batch <= leastEvalBatch {
+			break
 		}
-		pred := logits.Argmax(1)
-		truth := labels.OneHot(k).To(tensor.Float32).Mul(weight.Unsqueeze(1))
-		t.Assign(e.confusion, e.confusion.Add(truth.Transpose(0, 1).MatMul(pred.OneHot(k).To(tensor.Float32))))
-		loss := nn.CrossEntropy(logits, labels, nn.ClassOptions{Reduction: nn.None}).Mul(weight).Sum()
-		return []*tensor.Tensor{loss}
-	})
+	}
 	if err != nil {
 		e.data.free()
 		return nil, fmt.Errorf("compiling the evaluation: %w", err)
 	}
 	e.at = e.prog.Slot("at")
 	return e, nil
+}
+
+// compile makes the program that evaluates a batch.
+func (e *evaluator) compile(dev *device.Device, m nn.Module) (*tensor.Program, error) {
+	return tensor.Compile(dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
+		pos := tensor.Arange(e.batch).Add(t.Int("at"))
+		last := whole(e.data.n - 1)
+		weight := pos.Le(last).To(tensor.Float32)
+		x, labels := e.data.batch(t, pos.Minimum(last), Augment{})
+		logits := m.Forward(x)
+		if logits.Dims() != 2 || logits.Dim(1) < e.classes {
+			panic(fmt.Sprintf("the model returns %v for %d classes", logits.Shape(), e.classes))
+		}
+		pred := logits.Argmax(1)
+		truth := labels.OneHot(e.classes).To(tensor.Float32).Mul(weight.Unsqueeze(1))
+		t.Assign(e.confusion, e.confusion.Add(truth.Transpose(0, 1).MatMul(pred.OneHot(e.classes).To(tensor.Float32))))
+		loss := nn.CrossEntropy(logits, labels, nn.ClassOptions{Reduction: nn.None}).Mul(weight).Sum()
+		return []*tensor.Tensor{loss}
+	})
 }
 
 // run evaluates the model as it is now.
@@ -168,4 +181,19 @@ func Evaluate(ctx context.Context, dev *device.Device, m nn.Module, d *data.Data
 	}
 	defer e.close()
 	return e.run(ctx)
+}
+
+// mirrored is a model that looks at each image and at its mirror image.
+type mirrored struct{ nn.Module }
+
+func (m mirrored) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return m.Module.Forward(x).Add(m.Module.Forward(x.Flip(3))).MulScalar(0.5)
+}
+
+// Evaluated is the model as o says that it is evaluated.
+func (o *Options) Evaluated(m nn.Module) nn.Module {
+	if o.TestFlip {
+		return mirrored{m}
+	}
+	return m
 }

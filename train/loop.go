@@ -68,7 +68,7 @@ func (l *loop) init(t *Trainer) {
 		if l.program == 1 {
 			update += step
 		}
-		t.step.slots[l.program].fill(s, o, seed, l.at+step, update, t.rate(update))
+		t.step.slots[l.program].fill(s, o, seed, t.state.Epoch, l.at+step, update, t.rate(update))
 	}
 	l.collect = func(_ int, r []float32) {
 		l.loss += float64(r[0])
@@ -355,7 +355,7 @@ func (t *Trainer) finish(ctx context.Context, res *Result) (*Result, error) {
 		}
 	}
 	if t.cfg.Test != nil {
-		if res.Test, err = Evaluate(ctx, t.cfg.Device, res.Model, t.cfg.Test, t.info.Preprocessing); err != nil {
+		if res.Test, err = Evaluate(ctx, t.cfg.Device, o.Evaluated(res.Model), t.cfg.Test, t.info.Preprocessing); err != nil {
 			return nil, err
 		}
 	}

@@ -21,10 +21,17 @@ func newOptimizer(o *Options, params []nn.Param, live bool) (optim.Optimizer, er
 		return optim.NewAdam(params, optim.AdamOptions{WeightDecay: o.WeightDecay, Live: live}), nil
 	case "adamw":
 		return optim.NewAdamW(params, optim.AdamOptions{WeightDecay: o.WeightDecay, Live: live}), nil
-	case "muon":
+	case "muon", "muon-sphere":
 		// Muon is for what lies between the ends: the last matrix, which makes
 		// the logits, and everything that is no matrix take AdamW. Updates of
-		// both are of one size, so that they share the rate.
+		// both are of one size, so that they share the rate. On the sphere, where
+		// a matrix keeps its norm, the rate is the relative size of a step, and
+		// AdamW has a tenth of it.
+		sphere := o.Optimizer == "muon-sphere"
+		share := 1.0
+		if sphere {
+			share = 0.1
+		}
 		last := ""
 		for _, p := range params {
 			if optim.IsMatrix(p) {
@@ -36,8 +43,8 @@ func newOptimizer(o *Options, params []nn.Param, live bool) (optim.Optimizer, er
 			return optim.NewAdamW(params, optim.AdamOptions{WeightDecay: o.WeightDecay, Live: live}), nil
 		}
 		return optim.Groups(
-			optim.Group{Optimizer: optim.NewMuon(inner, optim.MuonOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay, Live: live, MatchRMS: true})},
-			optim.Group{Optimizer: optim.NewAdamW(rest, optim.AdamOptions{WeightDecay: o.WeightDecay, Live: live})},
+			optim.Group{Optimizer: optim.NewMuon(inner, optim.MuonOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay, Live: live, MatchRMS: !sphere, Sphere: sphere})},
+			optim.Group{Optimizer: optim.NewAdamW(rest, optim.AdamOptions{WeightDecay: o.WeightDecay, Live: live}), Rate: share},
 		), nil
 	}
 	return nil, fmt.Errorf("no optimizer %q", o.Optimizer)
@@ -54,7 +61,7 @@ func (o *Options) schedule(total int) optim.Schedule {
 	case "linear":
 		s = optim.Linear(o.LR, o.MinLR, rest)
 	case "onecycle":
-		return optim.OneCycle(optim.OneCycleOptions{Max: o.LR, Steps: total})
+		return optim.OneCycle(optim.OneCycleOptions{Max: o.LR, Steps: total, Rise: o.Warmup})
 	default:
 		s = optim.Constant(o.LR)
 	}

@@ -10,6 +10,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/weft-ml/weft/data"
 )
 
 // Options are the numbers of a training run that decide its result: with the
@@ -28,7 +30,8 @@ type Options struct {
 	// MinLR is where the schedule ends.
 	MinLR    float64 `json:"min_lr"`
 	Schedule string  `json:"schedule"` // one of Schedules
-	// Warmup is the share of all updates during which the rate rises from 0.
+	// Warmup is the share of all updates during which the rate rises from 0; for
+	// onecycle that until its peak, of which 0 means 0.3.
 	Warmup      float64 `json:"warmup"`
 	Momentum    float64 `json:"momentum"`
 	WeightDecay float64 `json:"weight_decay"`
@@ -45,6 +48,12 @@ type Options struct {
 	Seed uint64 `json:"seed"`
 	// ValFraction is the share of the training set held out for validation.
 	ValFraction float64 `json:"val_fraction"`
+	// ValLast holds out the last so many training images instead, where a set's
+	// order has a customary place for that, such as CIFAR-10's batch 5.
+	ValLast int `json:"val_last,omitempty"`
+	// TestFlip averages the logits of each image and of its mirror image in
+	// every evaluation.
+	TestFlip bool `json:"test_flip,omitempty"`
 	// Patience is how many epochs may pass without a better validation
 	// accuracy before training stops; 0 trains all epochs.
 	Patience int `json:"patience"`
@@ -55,7 +64,7 @@ type Options struct {
 
 // Optimizers and Schedules are the names that Options accept.
 var (
-	Optimizers = []string{"sgd", "nesterov", "adam", "adamw", "muon"}
+	Optimizers = []string{"sgd", "nesterov", "adam", "adamw", "muon", "muon-sphere"}
 	Schedules  = []string{"constant", "cosine", "linear", "onecycle"}
 )
 
@@ -86,7 +95,9 @@ func (o *Options) Check() error {
 	bad(!share(o.EMA), "ema: %v, want 0 or more and less than 1", o.EMA)
 	bad(!share(o.ValFraction), "val-fraction: %v, want 0 or more and less than 1", o.ValFraction)
 	bad(o.Patience < 0, "patience: %d, want 0 or more", o.Patience)
-	bad(o.Patience > 0 && o.ValFraction == 0, "patience: %d needs a validation split; set val-fraction", o.Patience)
+	bad(o.ValLast < 0, "val-last: %d, want 0 or more", o.ValLast)
+	bad(o.ValLast > 0 && o.ValFraction > 0, "val-last: %d and val-fraction %v, want one of them", o.ValLast, o.ValFraction)
+	bad(o.Patience > 0 && o.ValFraction == 0 && o.ValLast == 0, "patience: %d needs a validation split; set val-fraction or val-last", o.Patience)
 	errs = append(errs, o.Augment.check())
 	return errors.Join(errs...)
 }
@@ -98,3 +109,19 @@ func (o *Options) micro() int { return max(1, o.Accumulate) }
 // whole updates is left out of this epoch; the next one's order differs, so
 // that no image is left out for good.
 func (o *Options) steps(n int) int { return n / (o.Batch * o.micro()) }
+
+// Split divides a training set as o says: what is trained on, and what is
+// validated on, nil for none.
+func (o *Options) Split(d *data.Dataset) (kept, held *data.Dataset, err error) {
+	switch {
+	case o.ValLast >= d.N && o.ValLast > 0:
+		return nil, nil, fmt.Errorf("val-last: the last %d images are all of the %d there are; set it lower", o.ValLast, d.N)
+	case o.ValLast > 0:
+		cut := d.N - o.ValLast
+		return d.Range(0, cut), d.Range(cut, d.N), nil
+	case o.ValFraction > 0:
+		a, b := d.Split(o.ValFraction, derive(o.Seed, purposeSplit, 0))
+		return d.Subset(a), d.Subset(b), nil
+	}
+	return d, nil, nil
+}

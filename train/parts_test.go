@@ -63,7 +63,7 @@ func gathered(t *testing.T, a Augment, images []byte, index []int32, seed float6
 	t.Helper()
 	n := len(images) / 25
 	p, err := tensor.Compile(device.CPU(), func(tr *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
-		return []*tensor.Tensor{a.gather(tr, tensor.FromBytes(images, n*25), tensor.FromInts(index), 1, 5, 5)}
+		return []*tensor.Tensor{a.gather(tr, a.draw(tr, len(index)), tensor.FromBytes(images, n*25), tensor.FromInts(index), 1, 5, 5)}
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -36,9 +36,10 @@ func NewPreview(dev *device.Device, d *data.Dataset, index []int, a Augment, see
 		}
 		images = append(images, d.Image(i)...)
 	}
+	prep := PreprocessingOf(d)
 	flat := tensor.FromBytes(images, len(images))
 	prog, err := tensor.Compile(dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
-		return []*tensor.Tensor{a.gather(t, flat, tensor.Arange(len(index)), d.C, d.H, d.W)}
+		return []*tensor.Tensor{a.read(t, flat, tensor.Arange(len(index)), &prep)}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("compiling the augmentation: %w", err)

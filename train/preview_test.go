@@ -43,7 +43,7 @@ func TestPreviewIsWhatAStepSees(t *testing.T) {
 		o := Options{Batch: len(index)}
 		slots := slotsOf(prog)
 		err = prog.Submit(1, func(_ int, s tensor.Scalars) {
-			slots.fill(s, &o, int32(derive(seed, purposeDevice, 0)), step, step, 0.1)
+			slots.fill(s, &o, int32(derive(seed, purposeDevice, 0)), 0, step, step, 0.1)
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/nn"
 )
 
@@ -30,9 +31,36 @@ type Recipe struct {
 	Options Options
 	// Presets are other sets of options, by name.
 	Presets map[string]Options
+	// Data is the kind of data that the recipe is for: MNIST ("") or one of the
+	// other constants.
+	Data string
 	// Build makes the network, which maps [n, channels, height, width] to
 	// logits [n, classes]. It is called once more for averaged weights.
 	Build func(Spec) (nn.Module, error)
+	// Fit sets what of a fresh network follows from the images it will be
+	// trained on instead of being learned; nil for nothing.
+	Fit func(nn.Module, *data.Dataset) error
+}
+
+// Kinds of data that recipes are for.
+const (
+	MNIST   = ""
+	CIFAR10 = "cifar10"
+	// ImageNet says that weights come from elsewhere: there is no such data set
+	// here to train on.
+	ImageNet = "imagenet"
+)
+
+// Input is the shape of the images that the recipe is for: channels, height and
+// width.
+func (r *Recipe) Input() (c, h, w int) {
+	switch r.Data {
+	case CIFAR10:
+		return 3, 32, 32
+	case ImageNet:
+		return 3, 224, 224
+	}
+	return 1, 28, 28
 }
 
 var recipes []*Recipe

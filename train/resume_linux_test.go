@@ -66,6 +66,12 @@ func variants() map[string]func(*Config) {
 		"muon":       func(c *Config) { c.Options.Optimizer, c.Options.LR, c.Options.Momentum = "muon", 0.01, 0.95 },
 		"accumulate": func(c *Config) { c.Options.Accumulate, c.Options.Batch = 3, 4 },
 		"patience":   func(c *Config) { c.Options.Patience, c.Options.Epochs = 1, 8 },
+		"cifar": func(c *Config) {
+			o := &c.Options
+			c.Recipe, _ = Find("test-fitted")
+			o.Augment = Augment{Crop: 1, Reflect: true, Flip: "alternate", Cutout: 2}
+			o.Optimizer, o.LR, o.Momentum, o.ValFraction, o.ValLast, o.TestFlip, o.KeepLast = "muon-sphere", 0.2, 0.6, 0, 20, true, true
+		},
 		"plain": func(c *Config) {
 			c.Options = Options{Epochs: 3, Batch: 8, Optimizer: "sgd", LR: 0.1, Schedule: "constant", Seed: 9}
 		},
@@ -214,12 +220,12 @@ func TestResumeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, change := range map[string][2]string{
-		"newer":          {`"weft.version":"1"`, `"weft.version":"` + strconv.Itoa(FormatVersion+1) + `"`},
-		"missing: 1.wei": {`"1.weight"`, `"9.weight"`},
-		"unexpected: 9.": {`"1.weight"`, `"9.weight"`},
-		"holds weights":  {`"weft.kind":"checkpoint"`, `"weft.kind":"model"     `},
-		"no recipe":      {`"weft.recipe":"test-mlp"`, `"weft.recipe":"test-mlq"`},
-		"shape or type":  {`[8,36]`, `[36,8]`},
+		"newer":                      {`"weft.version":"1"`, `"weft.version":"` + strconv.Itoa(FormatVersion+1) + `"`},
+		"missing in the file: 1.wei": {`"1.weight"`, `"9.weight"`},
+		"unexpected in the file: 9.": {`"1.weight"`, `"9.weight"`},
+		"holds weights":              {`"weft.kind":"checkpoint"`, `"weft.kind":"model"     `},
+		"no recipe":                  {`"weft.recipe":"test-mlp"`, `"weft.recipe":"test-mlq"`},
+		"shape or type":              {`[8,36]`, `[36,8]`},
 	} {
 		bad := bytes.Replace(good, []byte(change[0]), []byte(change[1]), 1)
 		if bytes.Equal(bad, good) {

@@ -32,20 +32,21 @@ type stepper struct {
 }
 
 // slots are the numbers of a program's per-step scalars.
-type slots struct{ at, seed, step, lr int }
+type slots struct{ at, seed, step, epoch, lr int }
 
 func slotsOf(p *tensor.Program) slots {
-	return slots{p.Slot("at"), p.Slot("seed"), p.Slot("step"), p.Slot("lr")}
+	return slots{p.Slot("at"), p.Slot("seed"), p.Slot("step"), p.Slot("epoch"), p.Slot("lr")}
 }
 
 // fill gives a step its scalars: batch is its number in the epoch, update the
 // number of updates before it.
-func (k *slots) fill(s tensor.Scalars, o *Options, seed int32, batch, update int, lr float64) {
+func (k *slots) fill(s tensor.Scalars, o *Options, seed int32, epoch, batch, update int, lr float64) {
 	s.SetInt(k.at, int32(batch*o.Batch))
 	// Batches of one update differ in what they draw; the optimizer's own
 	// count of updates is in its state or follows from "step".
 	s.SetInt(k.seed, seed+int32(batch%o.micro())*0x3C6EF372)
 	s.SetInt(k.step, int32(update))
+	s.SetInt(k.epoch, int32(epoch))
 	s.Set(k.lr, float32(lr))
 }
 
@@ -116,12 +117,16 @@ func (s *stepper) averageInto(t *tensor.Trace, values []*tensor.Tensor) {
 	}
 	from := nn.Params(s.model)
 	for i, v := range nn.Params(s.average) {
-		// Buffers are copied: running statistics are averages themselves.
 		x, trained := next[from[i].Value]
 		if !trained {
-			t.Assign(v.Value, from[i].Value)
+			x = from[i].Value
+		}
+		if v.Value.DType() != tensor.Float32 {
+			t.Assign(v.Value, x) // counters
 			continue
 		}
+		// Running statistics are averaged alike: those of the last weights
+		// are not those of weights that lag behind them.
 		t.Assign(v.Value, x.Add(decay.Mul(v.Value.Sub(x))))
 	}
 }

@@ -82,11 +82,9 @@ func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
 	if err := cfg.Train.Check(); err != nil {
 		return nil, err
 	}
-	set := cfg.Train
-	if o.ValFraction > 0 {
-		kept, held := set.Split(o.ValFraction, derive(o.Seed, purposeSplit, 0))
-		s.valSet = set.Subset(held)
-		set = set.Subset(kept)
+	var set *data.Dataset
+	if set, s.valSet, err = o.Split(cfg.Train); err != nil {
+		return nil, err
 	}
 	s.trainN, s.perEpoch = set.N, o.steps(set.N)
 	if s.perEpoch == 0 {
@@ -111,7 +109,7 @@ func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
 	s.seed = int32(derive(o.Seed, purposeDevice, 0))
 	s.fill = func(step int, row tensor.Scalars) {
 		update := s.epoch*s.perEpoch + s.batch + step
-		s.step.slots[1].fill(row, &s.opts, s.seed, s.batch+step, update, s.Rate(update))
+		s.step.slots[1].fill(row, &s.opts, s.seed, s.epoch, s.batch+step, update, s.Rate(update))
 		row.Set(s.momentum, float32(s.Momentum))
 		row.Set(s.wd, float32(s.WeightDecay))
 	}
@@ -173,7 +171,7 @@ func (s *Steps) Validate(ctx context.Context) (*Score, error) {
 	}
 	if s.val == nil {
 		var err error
-		if s.val, err = newEvaluator(s.step.dev, s.step.evaluated(), s.valSet, s.prep, s.evalBatch); err != nil {
+		if s.val, err = newEvaluator(s.step.dev, s.opts.Evaluated(s.step.evaluated()), s.valSet, s.prep, s.evalBatch); err != nil {
 			return nil, err
 		}
 		s.val.between = s.between

@@ -185,10 +185,8 @@ func prepare(cfg Config) (_ *Trainer, err error) {
 		Kind: "checkpoint", Recipe: cfg.Recipe.Name, Options: *o, Preprocessing: PreprocessingOf(cfg.Train),
 		Classes: cfg.Train.Classes, Data: DataInfoOf(cfg.Train),
 	}
-	t.trainSet = cfg.Train
-	if o.ValFraction > 0 {
-		kept, held := cfg.Train.Split(o.ValFraction, derive(o.Seed, purposeSplit, 0))
-		t.trainSet, t.valSet = cfg.Train.Subset(kept), cfg.Train.Subset(held)
+	if t.trainSet, t.valSet, err = o.Split(cfg.Train); err != nil {
+		return nil, err
 	}
 	t.perEpoch = o.steps(t.trainSet.N)
 	if t.perEpoch == 0 {
@@ -198,11 +196,18 @@ func prepare(cfg Config) (_ *Trainer, err error) {
 	t.rate = o.schedule(t.total)
 	spec := specOf(t.info.Preprocessing, len(t.classes), *o)
 	s := &stepper{dev: cfg.Device, opts: o}
-	if s.model, err = cfg.Recipe.Build(spec); err != nil {
+	build := func() (nn.Module, error) {
+		m, err := cfg.Recipe.Build(spec)
+		if err == nil && cfg.Recipe.Fit != nil {
+			err = cfg.Recipe.Fit(m, t.trainSet)
+		}
+		return m, err
+	}
+	if s.model, err = build(); err != nil {
 		return nil, err
 	}
 	if o.EMA > 0 {
-		if s.average, err = cfg.Recipe.Build(spec); err != nil {
+		if s.average, err = build(); err != nil {
 			return nil, err
 		}
 	}
@@ -222,7 +227,7 @@ func prepare(cfg Config) (_ *Trainer, err error) {
 		return nil, err
 	}
 	if t.valSet != nil {
-		if t.val, err = newEvaluator(cfg.Device, s.evaluated(), t.valSet, t.info.Preprocessing, 0); err != nil {
+		if t.val, err = newEvaluator(cfg.Device, o.Evaluated(s.evaluated()), t.valSet, t.info.Preprocessing, 0); err != nil {
 			return nil, err
 		}
 	}

@@ -211,7 +211,7 @@ func benchStep(ctx context.Context, d *device.Device, batch int, span time.Durat
 			}
 		}
 	}
-	t, err := train.New(train.Config{Recipe: r, Options: o, Device: d, Train: blank(16384), Observer: train.Observer{Progress: watch}})
+	t, err := train.New(train.Config{Recipe: r, Options: o, Device: d, Train: blank(r, 16384), Observer: train.Observer{Progress: watch}})
 	if err != nil {
 		return benchRow{}, err
 	}

@@ -15,32 +15,59 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weft-ml/weft/data"
+	"github.com/weft-ml/weft/data/cifar10"
 	"github.com/weft-ml/weft/data/mnist"
 	"github.com/weft-ml/weft/data/synthetic"
+	"github.com/weft-ml/weft/train"
 )
 
 // dataNames are what --data takes besides auto.
-var dataNames = []string{"mnist", "fashion", "synthetic"}
+var dataNames = []string{"mnist", "fashion", "synthetic", "cifar10", "cifar10-lossless", "shapes"}
 
-// The synthetic set is as large as MNIST.
+// The synthetic digits are as many as MNIST's. Shapes are drawn more slowly, and
+// need room for the last 10,000, on which the recipes for CIFAR-10 validate.
 const (
 	syntheticTrain = 60000
 	syntheticTest  = 10000
+	shapesTrain    = 30000
+	shapesTest     = 5000
 )
 
-// loadData returns the training and test set of that name. auto is MNIST or,
-// if that cannot be had, synthetic digits, with the reason.
+// loadFor is loadData for a recipe: auto is the data that the recipe is for or,
+// if that cannot be had, pictures of our own, with the reason.
+func (a *app) loadFor(ctx context.Context, r *train.Recipe, name string) (trainSet, test *data.Dataset, err error) {
+	if name != "auto" {
+		return a.loadData(ctx, name)
+	}
+	real, own, what := "mnist", "synthetic", "synthetic digits"
+	switch r.Data {
+	case train.CIFAR10:
+		real, own, what = "cifar10", "shapes", "synthetic shapes"
+	case train.ImageNet:
+		return nil, nil, usage(fmt.Errorf("%s is for weights that were trained elsewhere, and there is no data set for it here", r.Name), "see: weft import safetensors --help")
+	}
+	trainSet, test, err = a.loadData(ctx, real)
+	if errors.Is(err, mnist.ErrUnavailable) || errors.Is(err, cifar10.ErrUnavailable) {
+		a.notef("%v", err)
+		a.notef("going on with %s; --data %s would insist", what, real)
+		return a.loadData(ctx, own)
+	}
+	return trainSet, test, err
+}
+
+// loadData returns the training and test set of that name.
 func (a *app) loadData(ctx context.Context, name string) (train, test *data.Dataset, err error) {
 	o := mnist.Options{Progress: a.downloadProgress()}
 	// Checkpoints know a set by the name of its training part.
 	switch strings.TrimSuffix(name, "-train") {
-	case "auto", "mnist":
+	case "mnist":
 		train, test, err = mnist.Load(ctx, o)
-		if name == "auto" && errors.Is(err, mnist.ErrUnavailable) {
-			a.notef("%v", err)
-			a.notef("going on with synthetic digits; --data mnist would insist on MNIST")
-			return a.loadData(ctx, "synthetic")
-		}
+	case "cifar10", "cifar10-lossless":
+		train, test, err = cifar10.Load(ctx, cifar10.Options{Progress: a.downloadProgress(), Lossless: name == "cifar10-lossless"})
+	case "shapes":
+		a.notef("drawing %d synthetic shapes", shapesTrain+shapesTest)
+		train, test = synthetic.Shapes(shapesTrain, 1), synthetic.Shapes(shapesTest, 2)
+		test.Name, test.Mean, test.Std = "shapes-test", train.Mean, train.Std
 	case "fashion", "fashion-mnist":
 		o.Variant = mnist.Fashion
 		train, test, err = mnist.Load(ctx, o)
@@ -85,14 +112,26 @@ func (a *app) downloadProgress() func(file string, done, total int64) {
 
 func (a *app) dataCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "data",
+		Use:   "data [NAME]",
 		Short: "List, fetch and show data sets",
-		Long: `MNIST and Fashion-MNIST are looked for in $WEFT_DATA, then in the cache
+		Long: `MNIST, Fashion-MNIST and CIFAR-10 are looked for in $WEFT_DATA, then in the cache
 ($WEFT_CACHE or the user's cache folder), and downloaded into it. Synthetic
-digits are drawn by this program.`,
-		Example: "  weft data list\n  weft data fetch fashion\n  weft data show mnist -o digits.png",
-		Args:    exactly(0, ""),
-		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+digits and shapes are drawn by this program.
+
+CIFAR-10 may lie there as cifar-10-binary.tar.gz, as cifar-10-python.tar.gz, or
+unpacked. Its training images are verified; what its test images are is said,
+since copies of them go about that are JPEG. cifar10-lossless leaves such out.`,
+		Example: "  weft data list\n  weft data cifar10                  short for: weft data fetch cifar10\n  weft data show mnist -o digits.png",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			if err := exactly(1, "the data set")(c, args); err != nil {
+				return err
+			}
+			return a.fetchData(c.Context(), args[0])
+		},
 	}
 	c.AddCommand(a.dataListCommand(), a.dataFetchCommand(), a.dataShowCommand())
 	return c
@@ -107,10 +146,18 @@ type dataEntry struct {
 	Source string    `json:"source"`
 	Mean   []float32 `json:"mean"`
 	Std    []float32 `json:"std"`
+	Note   string    `json:"note,omitempty"`
+}
+
+// printNote says what people should know about a test set.
+func (a *app) printNote(test *data.Dataset) {
+	if test.Note != "" {
+		a.printf("  note: %s\n", test.Note)
+	}
 }
 
 func entryOf(name string, train, test *data.Dataset) dataEntry {
-	return dataEntry{name, true, train.N, test.N, []int{train.C, train.H, train.W}, train.Source, train.Mean, train.Std}
+	return dataEntry{name, true, train.N, test.N, []int{train.C, train.H, train.W}, train.Source, train.Mean, train.Std, test.Note}
 }
 
 func (a *app) dataListCommand() *cobra.Command {
@@ -132,8 +179,18 @@ func (a *app) dataListCommand() *cobra.Command {
 				a.printf("%-10s %d + %d images of %dx%d, %s\n", name, train.N, test.N, train.H, train.W, train.Source)
 				list = append(list, entryOf(name, train, test))
 			}
+			if train, test, err := cifar10.Load(c.Context(), cifar10.Options{Offline: true}); err != nil {
+				a.printf("%-10s not on this machine: weft data fetch cifar10\n", "cifar10")
+				list = append(list, dataEntry{Name: "cifar10"})
+			} else {
+				a.printf("%-10s %d + %d images of %dx%d, %s\n", "cifar10", train.N, test.N, train.H, train.W, train.Source)
+				a.printNote(test)
+				list = append(list, entryOf("cifar10", train, test))
+			}
 			a.printf("%-10s any number of digits of 28x28, drawn by this program\n", "synthetic")
-			list = append(list, dataEntry{Name: "synthetic", Here: true, Train: syntheticTrain, Test: syntheticTest, Shape: []int{1, 28, 28}})
+			a.printf("%-10s any number of coloured shapes of 32x32, drawn by this program\n", "shapes")
+			list = append(list, dataEntry{Name: "synthetic", Here: true, Train: syntheticTrain, Test: syntheticTest, Shape: []int{1, 28, 28}},
+				dataEntry{Name: "shapes", Here: true, Train: shapesTrain, Test: shapesTest, Shape: []int{3, 32, 32}})
 			return a.result(map[string]any{"data": list})
 		},
 	}
@@ -141,30 +198,34 @@ func (a *app) dataListCommand() *cobra.Command {
 
 func (a *app) dataFetchCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:       "fetch mnist|fashion",
+		Use:       "fetch mnist|fashion|cifar10",
 		Short:     "Download a data set into the cache, or find out that it is there",
 		Example:   "  weft data fetch mnist",
 		ValidArgs: dataNames,
 		Args:      exactly(1, "the data set"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if !slices.Contains(dataNames, args[0]) {
-				return usage(fmt.Errorf("no data set %q", args[0]), "there are: %s", strings.Join(dataNames, ", "))
-			}
-			train, test, err := a.loadData(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			a.printf("%s: %d training and %d test images, %s\n", args[0], train.N, test.N, train.Source)
-			return a.result(entryOf(args[0], train, test))
-		},
+		RunE:      func(c *cobra.Command, args []string) error { return a.fetchData(c.Context(), args[0]) },
 	}
+}
+
+// fetchData makes sure that a data set is there and says what it is.
+func (a *app) fetchData(ctx context.Context, name string) error {
+	if !slices.Contains(dataNames, name) {
+		return usage(fmt.Errorf("no data set %q", name), "there are: %s", strings.Join(dataNames, ", "))
+	}
+	train, test, err := a.loadData(ctx, name)
+	if err != nil {
+		return err
+	}
+	a.printf("%s: %d training and %d test images, %s\n", name, train.N, test.N, train.Source)
+	a.printNote(test)
+	return a.result(entryOf(name, train, test))
 }
 
 func (a *app) dataShowCommand() *cobra.Command {
 	var out string
 	var rows, cols int
 	c := &cobra.Command{
-		Use:     "show mnist|fashion|synthetic",
+		Use:     "show mnist|fashion|synthetic|cifar10|shapes",
 		Short:   "Draw a contact sheet of the first training images",
 		Example: "  weft data show synthetic -o digits.png --rows 10 --cols 20",
 		Args:    exactly(1, "the data set"),
@@ -176,6 +237,8 @@ func (a *app) dataShowCommand() *cobra.Command {
 			var err error
 			if args[0] == "synthetic" {
 				train = synthetic.Digits(rows*cols, 1)
+			} else if args[0] == "shapes" {
+				train = synthetic.Shapes(rows*cols, 1)
 			} else if train, _, err = a.loadData(c.Context(), args[0]); err != nil {
 				return err
 			}

@@ -62,15 +62,24 @@ images of the data that it was trained on.`,
 			if name == "" {
 				name = info.Data.Name
 			}
-			if split != "test" && split != "train" {
-				return usage(fmt.Errorf("no split %q", split), "--split takes test or train")
+			if split != "test" && split != "train" && split != "val" {
+				return usage(fmt.Errorf("no split %q", split), "--split takes test, train or val")
 			}
 			trainSet, set, err := a.loadData(c.Context(), name)
 			if err != nil {
 				return err
 			}
-			if split == "train" {
-				set = trainSet
+			if split != "test" {
+				kept, held, err := info.Options.Split(trainSet)
+				if err != nil {
+					return err
+				}
+				set = kept
+				if split == "val" {
+					if set = held; held == nil {
+						return hint(errors.New("this network was trained without held-out images"), "--split takes test or train")
+					}
+				}
 			}
 			if set.ImageSize() != info.Preprocessing.Channels*info.Preprocessing.Height*info.Preprocessing.Width || len(set.Classes) != len(info.Classes) {
 				return hint(fmt.Errorf("%s does not fit the images of %s", file, set.Name), "choose another set with --data")
@@ -80,13 +89,14 @@ images of the data that it was trained on.`,
 				return err
 			}
 			begin := time.Now()
-			s, err := train.Evaluate(c.Context(), d, m, set, info.Preprocessing)
+			s, err := train.Evaluate(c.Context(), d, info.Options.Evaluated(m), set, info.Preprocessing)
 			if err != nil {
 				return err
 			}
 			spent := time.Since(begin).Seconds()
 			a.printf("%s\n", confusionText(info.Classes, s.Confusion))
 			a.printf("%s accuracy %.2f %% (loss %.4f), %d images of %s in %.2fs\n", split, 100*s.Accuracy, s.Loss, s.N, set.Name, spent)
+			a.printNote(set)
 			return a.result(map[string]any{
 				"run": args[0], "file": file, "recipe": info.Recipe, "data": set.Name, "split": split, "n": s.N,
 				split + "_accuracy": s.Accuracy, split + "_loss": s.Loss, "confusion": s.Confusion,
@@ -95,7 +105,7 @@ images of the data that it was trained on.`,
 		},
 	}
 	c.Flags().StringVar(&name, "data", "", "data set (default: that of the training)")
-	c.Flags().StringVar(&split, "split", "test", "test or train")
+	c.Flags().StringVar(&split, "split", "test", "test; train, the images it was trained on; or val, those held out from them")
 	dev = deviceFlag(c)
 	return c
 }

@@ -18,12 +18,16 @@ import (
 	"github.com/weft-ml/weft/train"
 )
 
-// blank is a data set of MNIST's size that holds nothing, for plans: they
-// depend on its shape only.
-func blank(n int) *data.Dataset {
+// blank is a data set for a recipe that holds nothing, for plans: they depend on
+// its shape only.
+func blank(r *train.Recipe, n int) *data.Dataset {
+	c, h, w := r.Input()
 	d := &data.Dataset{
-		Name: "blank", N: n, C: 1, H: 28, W: 28, Images: make([]uint8, n*784), Labels: make([]uint8, n),
+		Name: "blank", N: n, C: c, H: h, W: w, Images: make([]uint8, n*c*h*w), Labels: make([]uint8, n),
 		Mean: []float32{0.1307}, Std: []float32{0.3081},
+	}
+	for len(d.Mean) < c {
+		d.Mean, d.Std = append(d.Mean, 0.5), append(d.Std, 0.25)
 	}
 	for i := range 10 {
 		d.Classes = append(d.Classes, fmt.Sprint(i))
@@ -102,9 +106,9 @@ func (a *app) inspected(name, preset string) (*view, error) {
 	if err != nil {
 		return nil, usage(err, "see: weft train --help")
 	}
-	d := blank(0)
+	d := blank(r, 0)
 	info := train.Info{Recipe: r.Name, Options: o, Preprocessing: train.PreprocessingOf(d), Classes: d.Classes}
-	m, err := r.Build(train.Spec{Channels: 1, Height: 28, Width: 28, Classes: 10, Options: o})
+	m, err := r.Build(train.Spec{Channels: d.C, Height: d.H, Width: d.W, Classes: 10, Options: o})
 	return &view{m, r, info, ""}, err
 }
 
@@ -153,8 +157,8 @@ func (a *app) printPlan(dev *device.Device, v *view, forward bool, out map[strin
 		defer prog.Close()
 	} else {
 		o := v.info.Options
-		o.ValFraction, o.Patience = 0, 0
-		t, err := train.New(train.Config{Recipe: v.recipe, Options: o, Device: dev, Train: blank(max(60000, o.Batch*max(1, o.Accumulate)))})
+		o.ValFraction, o.ValLast, o.Patience = 0, 0, 0
+		t, err := train.New(train.Config{Recipe: v.recipe, Options: o, Device: dev, Train: blank(v.recipe, max(60000, o.Batch*max(1, o.Accumulate)))})
 		if err != nil {
 			return err
 		}

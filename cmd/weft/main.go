@@ -26,6 +26,7 @@ import (
 const (
 	exitFailure     = 1
 	exitUsage       = 2
+	exitResume      = 75 // what BSD's sysexits.h calls a temporary failure: try again
 	exitInterrupted = 130
 )
 
@@ -53,6 +54,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.Is(err, errMaxTime):
+		return exitResume
 	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command"):
 		return exitUsage
 	}
@@ -81,7 +84,7 @@ replays it on the CPU or, through WebGPU, on a graphics card.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{err, "see: " + c.CommandPath() + " --help"}
 	})
-	root.AddCommand(a.devicesCommand(), a.dataCommand(), a.trainCommand(), a.evalCommand(), a.predictCommand(), a.inspectCommand(), a.benchCommand(), a.serveCommand())
+	root.AddCommand(a.devicesCommand(), a.dataCommand(), a.trainCommand(), a.evalCommand(), a.predictCommand(), a.inspectCommand(), a.summaryCommand(), a.importCommand(), a.exportCommand(), a.benchCommand(), a.serveCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

@@ -30,6 +30,7 @@ type trainFlags struct {
 	out       string
 	resume    string
 	saveEvery string
+	maxTime   time.Duration
 	device    *string
 	noTest    bool
 }
@@ -54,8 +55,14 @@ func (f *trainFlags) optionFlags(s *pflag.FlagSet) {
 	s.Float64Var(&o.Augment.Shift, "shift", 0, "random shift, as a share of the side")
 	s.Float64Var(&o.Augment.Rotate, "rotate", 0, "random rotation, in degrees")
 	s.Float64Var(&o.Augment.Scale, "scale", 0, "random scaling, as a share of the size")
+	s.IntVar(&o.Augment.Crop, "crop", 0, "random shift by whole pixels: padding of the random crop")
+	s.BoolVar(&o.Augment.Reflect, "reflect", false, "fill what --crop uncovers by reflection")
+	s.StringVar(&o.Augment.Flip, "flip", "", "mirror images: random, or alternate in every other epoch")
+	s.IntVar(&o.Augment.Cutout, "cutout", 0, "side of a square that is blanked out at random, in pixels")
 	s.Uint64Var(&o.Seed, "seed", 0, "seed of weights, order, split and augmentation")
 	s.Float64Var(&o.ValFraction, "val-fraction", 0, "share of the training images held out for validation")
+	s.IntVar(&o.ValLast, "val-last", 0, "hold out the last so many training images instead")
+	s.BoolVar(&o.TestFlip, "test-flip", false, "evaluate each image together with its mirror image")
 	s.IntVar(&o.Patience, "patience", 0, "epochs without a better validation accuracy before stopping; 0 trains all")
 	s.BoolVar(&o.KeepLast, "keep-last", false, "keep the last epoch's weights, not those of the best")
 }
@@ -81,10 +88,11 @@ func (a *app) trainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "train RECIPE",
 		Short: "Train a network and test it",
-		Long:  "Train the network of a recipe, test it once at the end, and keep everything in a\nrun folder: weights, checkpoints, metrics, curves and the confusion matrix.\nCtrl-C saves; --resume goes on, to the same weights as without the interruption.\n\n" + recipeList(),
+		Long:  "Train the network of a recipe, test it once at the end, and keep everything in a\nrun folder: weights, checkpoints, metrics, curves and the confusion matrix.\nCtrl-C saves, and so does --max-time; --resume goes on, to the same weights as\nwithout the interruption.\n\n" + recipeList(),
 		Example: `  weft train mnist-mlp
   weft train mnist-mlp --preset seed --device webgpu
   weft train mnist-mlp --data synthetic --epochs 3 --batch 64 --lr 0.05
+  weft train cifar-resnet18 --max-time 9m
   weft train --resume runs/mnist-mlp-20261120-184500`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return recipeNames(), cobra.ShellCompDirectiveNoFileComp
@@ -104,7 +112,8 @@ func (a *app) trainCommand() *cobra.Command {
 	f.optionFlags(s)
 	f.device = deviceFlag(c)
 	s.StringVar(&f.preset, "preset", "", "another set of the recipe's options")
-	s.StringVar(&f.data, "data", "auto", "mnist, fashion, synthetic, or auto: MNIST if it can be had, else synthetic")
+	s.StringVar(&f.data, "data", "auto", "one of "+strings.Join(dataNames, ", ")+", or auto: what the recipe is for if that can be had, else synthetic pictures")
+	s.DurationVar(&f.maxTime, "max-time", 0, "save and stop after so long, such as 9m, with exit code 75 if training is to go on")
 	s.StringVar(&f.out, "out", "runs", "folder for run folders")
 	s.StringVar(&f.resume, "resume", "", "run folder to go on with")
 	s.StringVar(&f.saveEvery, "save-every", "30s", "longest way between checkpoints: a time, or a number of steps")
@@ -124,6 +133,9 @@ func recipeList() string {
 	var b strings.Builder
 	b.WriteString("Recipes:\n")
 	for _, r := range train.Recipes() {
+		if r.Data == train.ImageNet {
+			continue // not to be trained here
+		}
 		fmt.Fprintf(&b, "  %-14s %s\n", r.Name, r.Doc)
 		fmt.Fprintf(&b, "  %-14s   default: %s\n", "", describe(&r.Options))
 		var presets []string
@@ -155,8 +167,27 @@ func saving(s string) (steps int, every time.Duration, err error) {
 	return 0, 0, usage(fmt.Errorf("--save-every %q is neither a time nor a number of steps", s), "for example 30s or 500")
 }
 
+// errMaxTime ends a run whose time is up, but not the training.
+var errMaxTime = errors.New("the time of --max-time is up")
+
 func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) {
 	ctx := c.Context()
+	if f.maxTime < 0 {
+		return usage(fmt.Errorf("--max-time %v", f.maxTime), "for example 9m")
+	}
+	if f.maxTime > 0 {
+		var cancel context.CancelFunc
+		// Loading and compiling count, since whoever sets a limit means the
+		// whole command.
+		ctx, cancel = context.WithTimeoutCause(ctx, f.maxTime, errMaxTime)
+		defer cancel()
+		defer func() {
+			// Not all that ends early says why.
+			if err != nil && errors.Is(err, context.DeadlineExceeded) && context.Cause(ctx) == errMaxTime {
+				err = fmt.Errorf("%w: %w", errMaxTime, err)
+			}
+		}()
+	}
 	cfg := train.Config{}
 	if cfg.SaveSteps, cfg.SaveEvery, err = saving(f.saveEvery); err != nil {
 		return err
@@ -191,7 +222,7 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 		}
 	}
 	var test *data.Dataset
-	if cfg.Train, test, err = a.loadData(ctx, dataName); err != nil {
+	if cfg.Train, test, err = a.loadFor(ctx, cfg.Recipe, dataName); err != nil {
 		return err
 	}
 	if !f.noTest {
@@ -262,7 +293,7 @@ func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) erro
 	bar.finish()
 	draw()
 	if err != nil {
-		if errors.Is(err, context.Canceled) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, errMaxTime) {
 			return hint(err, "go on with: weft train --resume %s", cfg.Dir)
 		}
 		if errors.Is(err, train.ErrDiverged) {
@@ -270,17 +301,18 @@ func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) erro
 		}
 		return hint(err, "the last checkpoint is in %s; go on with: weft train --resume %s", cfg.Dir, cfg.Dir)
 	}
-	return a.trainReport(cfg.Dir, t.Info(), res)
+	return a.trainReport(cfg, t.Info(), res)
 }
 
 // trainReport prints the result and writes it to the run folder.
-func (a *app) trainReport(dir string, info train.Info, res *train.Result) error {
+func (a *app) trainReport(cfg train.Config, info train.Info, res *train.Result) error {
+	dir := cfg.Dir
 	if res.Stopped {
 		a.printf("stopped after epoch %d: no better validation accuracy for %d epochs\n", res.State.Epoch, info.Options.Patience)
 	}
 	out := map[string]any{
 		"run": dir, "recipe": info.Recipe, "data": info.Data.Name, "epochs": res.State.Epoch, "steps": res.State.Step,
-		"seconds": res.State.Seconds, "steps_per_s": res.StepsPerSec,
+		"seconds": res.State.Seconds, "steps_per_s": res.StepsPerSec, "images_per_s": res.StepsPerSec * float64(info.Options.Batch*max(1, info.Options.Accumulate)),
 	}
 	if v := res.Validation; v != nil {
 		out["val_accuracy"], out["val_loss"], out["best_epoch"] = v.Accuracy, v.Loss, res.State.BestEpoch
@@ -293,6 +325,8 @@ func (a *app) trainReport(dir string, info train.Info, res *train.Result) error 
 		}
 		a.printf("\n%s\n", confusionText(info.Classes, s.Confusion))
 		a.printf("test accuracy %.2f %% (loss %.4f), %d images\n", 100*s.Accuracy, s.Loss, s.N)
+		a.printNote(cfg.Test)
+		out["test_note"] = cfg.Test.Note
 	}
 	a.printf("run folder: %s\n", dir)
 	return a.result(out)

@@ -36,6 +36,12 @@ type Backend interface {
 	Close() error
 }
 
+// Rewriter is a backend that changes plans for its kind of device, such as the
+// order of long sums, before they are compiled.
+type Rewriter interface {
+	Rewrite(p *plan.Plan)
+}
+
 // Exec is a compiled plan bound to buffers. It is not safe for concurrent use.
 type Exec interface {
 	// Buffer is the device buffer and byte offset of a plan buffer.

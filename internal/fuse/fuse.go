@@ -27,6 +27,9 @@ type Options struct {
 	// MaxBuffers is how many buffers one kernel may be bound to; 0 means 8,
 	// WebGPU's default.
 	MaxBuffers int
+	// NoRing keeps every result in a buffer of its own: for plans that are run
+	// one step at a time.
+	NoRing bool
 }
 
 // place says where a node's value is stored, and from which kernel on.
@@ -141,7 +144,7 @@ func (s *scheduler) addResults() {
 	}
 	for _, o := range s.graph.Outputs {
 		n := o.Elems()
-		if n <= ringElems && o.DType.Size() == 4 {
+		if n <= ringElems && o.DType.Size() == 4 && !s.opt.NoRing {
 			p.Results = append(p.Results, plan.Result{Offset: p.RingWords, Elems: n, Ring: true, DType: o.DType, Shape: o.Shape})
 			p.RingWords += n
 		} else {

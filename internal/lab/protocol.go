@@ -362,6 +362,19 @@ type SaveResult struct {
 	Bytes []byte `json:"bytes"`
 }
 
+// ExportRequest asks for a page module of the model, as weft export web makes
+// it. F16 stores weights as float16.
+type ExportRequest struct {
+	Title string `json:"title"`
+	F16   bool   `json:"f16,omitempty"`
+}
+
+// ExportResult is the module's folder as a ZIP archive, with a name for it.
+type ExportResult struct {
+	Name  string `json:"name"`
+	Bytes []byte `json:"bytes"`
+}
+
 // LoadRequest holds a model file; Name is for messages.
 type LoadRequest struct {
 	Bytes []byte `json:"bytes"`

@@ -154,6 +154,7 @@ var calls = map[string]call{
 	"prepare": handler((*Session).prepare),
 	"test":    handler((*Session).runTest),
 	"save":    handler((*Session).save),
+	"export":  handler((*Session).export),
 	"load":    handler((*Session).load),
 	"builtin": handler((*Session).builtin),
 	"use":     handler((*Session).use),

@@ -67,6 +67,10 @@ type Plan struct {
 	RingWords  int // 4-byte words in a row of the ring, 0 if there is none
 	RingBuf    int // its buffer number, or -1
 	ArenaBytes int
+	// Chunk, if not 0, is the size of the pieces that a device cuts the arena
+	// into because it has no larger buffers: no temporary reaches across a
+	// multiple of it.
+	Chunk int
 }
 
 // Layout assigns arena offsets to temporaries: the largest first, each at the
@@ -111,15 +115,24 @@ func (p *Plan) Layout() {
 		at := 0
 		for _, o := range busy {
 			q := &p.Buffers[o]
-			if at+aligned(b.Bytes) <= q.Offset {
+			if at = p.within(at, b); at+aligned(b.Bytes) <= q.Offset {
 				break
 			}
 			at = max(at, q.Offset+aligned(q.Bytes))
 		}
+		at = p.within(at, b)
 		b.Offset = at
 		p.ArenaBytes = max(p.ArenaBytes, at+aligned(b.Bytes))
 		placed = append(placed, t)
 	}
+}
+
+// within is the first offset from at on where b lies in one chunk.
+func (p *Plan) within(at int, b *Buffer) int {
+	if p.Chunk > 0 && at/p.Chunk != (at+max(aligned(b.Bytes), 1)-1)/p.Chunk {
+		return (at/p.Chunk + 1) * p.Chunk
+	}
+	return at
 }
 
 func aligned(n int) int { return (n + Align - 1) / Align * Align }

@@ -37,9 +37,17 @@ func random(r *rand.Rand) *Plan {
 func TestLayout(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	shared := 0
-	for range 2000 {
+	for i := range 2000 {
 		p := random(r)
+		if i%2 == 1 {
+			p.Chunk = 20_224 // a little more than the largest buffer
+		}
 		p.Layout()
+		for _, b := range p.Buffers {
+			if p.Chunk > 0 && b.Kind == Temp && b.Offset/p.Chunk != (b.Offset+b.Bytes-1)/p.Chunk {
+				t.Fatalf("%d bytes at %d lie in two chunks of %d", b.Bytes, b.Offset, p.Chunk)
+			}
+		}
 		top, sum := 0, 0
 		atOnce := make([]int, len(p.Kernels))
 		for i, b := range p.Buffers {

@@ -11,6 +11,7 @@ package webgpu
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/weft-ml/weft/internal/backend"
 	"github.com/weft-ml/weft/internal/gpu"
@@ -43,6 +44,28 @@ func (b *Backend) Name() string { return "webgpu (" + b.dev.Info().String() + ")
 // a model is cut into the same kernels everywhere.
 func (b *Backend) MaxBuffers() int { return 8 }
 
+// Rewrite splits the sums of products that would leave most of a GPU idle, and
+// lays temporaries out in pieces where one buffer cannot hold them all.
+func (b *Backend) Rewrite(p *plan.Plan) {
+	wgsl.SplitLongSums(p, b.tileLimits())
+	if most := b.largest() / plan.Align * plan.Align; p.ArenaBytes > most {
+		p.Chunk = most
+		p.Layout()
+	}
+}
+
+// largest is the size of the largest buffer that a kernel can be bound to.
+func (b *Backend) largest() int {
+	lim := b.dev.Limits()
+	return int(min(lim.MaxBufferSize, lim.MaxStorageBinding, math.MaxInt))
+}
+
+func (b *Backend) tileLimits() wgsl.TileLimits {
+	lim := b.dev.Limits()
+	return wgsl.TileLimits{WorkgroupStorage: lim.MaxWorkgroupStorage, Invocations: lim.MaxInvocations,
+		Software: b.dev.Info().Software && !b.Hardware}
+}
+
 // Memory is the number of bytes allocated and not freed.
 func (b *Backend) Memory() int64 {
 	n, _ := b.dev.Memory()
@@ -68,16 +91,18 @@ func rounded(n int) int { return max(16, (n+15)/16*16) }
 
 // Alloc makes a zeroed storage buffer.
 func (b *Backend) Alloc(name string, size int) (backend.Buffer, error) {
-	lim := b.dev.Limits()
-	if uint64(size) > min(lim.MaxBufferSize, lim.MaxStorageBinding) {
-		return nil, fmt.Errorf("weft: %q needs %d bytes, more than this GPU's %d for one buffer; use a smaller batch or the CPU",
-			name, size, min(lim.MaxBufferSize, lim.MaxStorageBinding))
+	if most := b.largest(); size > most {
+		return nil, tooLarge(strconv.Quote(name), size, most)
 	}
 	g, err := b.dev.NewBuffer(name, rounded(size), gpu.Storage|gpu.CopySrc|gpu.CopyDst)
 	if err != nil {
 		return nil, err
 	}
 	return &buffer{g, size}, nil
+}
+
+func tooLarge(what string, size, most int) error {
+	return fmt.Errorf("weft: %s needs %d bytes, more than this GPU's %d for one buffer; use a smaller batch or the CPU", what, size, most)
 }
 
 // Write queues a write; WebGPU moves whole words.
@@ -125,6 +150,7 @@ type exec struct {
 
 	staging [backend.Depth]*gpu.Readback
 	steps   [backend.Depth]int
+	tickets [backend.Depth]gpu.Ticket // what to wait for where there are no results
 	streams [backend.Depth][plan.RingSlots + 1]*gpu.Stream
 	head, n int // oldest uncollected submit and their number
 	bytes   []byte
@@ -140,16 +166,28 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (ex b
 			e.Close()
 		}
 	}()
-	var arena *buffer
-	if p.ArenaBytes > 0 {
-		if arena, err = e.alloc("arena", p.ArenaBytes); err != nil {
+	var arena []*buffer
+	chunk := max(p.Chunk, 1)
+	if p.Chunk == 0 {
+		chunk = max(p.ArenaBytes, 1)
+	}
+	for at := 0; at < p.ArenaBytes; at += chunk {
+		u, err := e.alloc("arena", min(chunk, p.ArenaBytes-at))
+		if err != nil {
 			return nil, err
 		}
+		arena = append(arena, u)
 	}
 	for i, u := range p.Buffers {
 		switch u.Kind {
 		case plan.Temp:
-			e.bufs[i], e.offset[i] = arena, u.Offset
+			if most := e.b.largest(); u.Bytes > most {
+				return nil, tooLarge("a value of the step", u.Bytes, most)
+			}
+			if len(arena) > 0 {
+				c := min(u.Offset/chunk, len(arena)-1)
+				e.bufs[i], e.offset[i] = arena[c], u.Offset-c*chunk
+			}
 		case plan.State, plan.Data:
 			e.bufs[i] = bind(i).(*buffer)
 		default:
@@ -181,13 +219,11 @@ func (e *exec) alloc(name string, size int) (*buffer, error) {
 }
 
 func (e *exec) compile() error {
-	lim := e.b.dev.Limits()
 	descs := make([]gpu.PipelineDesc, len(e.p.Kernels))
 	shaders := make([]*wgsl.Shader, len(e.p.Kernels))
 	for i, k := range e.p.Kernels {
 		s, err := wgsl.Generate(k, wgsl.Options{
-			Tile: wgsl.TileLimits{WorkgroupStorage: lim.MaxWorkgroupStorage, Invocations: lim.MaxInvocations,
-				Software: e.b.dev.Info().Software && !e.b.Hardware},
+			Tile:        e.b.tileLimits(),
 			ScalarWords: len(e.p.Graph.Scalars) + 1,
 			Arena:       func(buf int) bool { return e.p.Buffers[k.Bufs[buf].ID].Kind == plan.Temp },
 		})
@@ -313,7 +349,14 @@ func (e *exec) Submit(n int, scalars []uint32) error {
 	if err != nil {
 		return err
 	}
-	if _, err := e.b.dev.Submit(s); err != nil {
+	// Without results to read nobody waits in Collect, so that a prediction waits
+	// once, for what it reads; here it is seen to that submits do not pile up.
+	if t := e.tickets[slot]; e.p.RingWords == 0 && !t.Done() {
+		if err := t.Wait(); err != nil {
+			return err
+		}
+	}
+	if e.tickets[slot], err = e.b.dev.Submit(s); err != nil {
 		return err
 	}
 	if e.p.RingWords > 0 {

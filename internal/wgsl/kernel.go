@@ -34,6 +34,10 @@ type Options struct {
 	// Arena[i] says that buffer i of the kernel lies in a buffer that others
 	// write, so that it has to be declared read_write.
 	Arena func(buf int) bool
+
+	// Pick, if set, chooses the tiles of products instead of the table: for
+	// measurements and tests.
+	Pick func(*Matmul) Tile
 }
 
 //go:embed helpers.wgsl
@@ -64,7 +68,8 @@ type writer struct {
 	done    []bool // values printed in an enclosing scope
 	indent  int
 	infs    bool
-	plain   bool // matmul: the sums are stored as they are, four at once
+	wide    bool    // matmul: the program runs on four columns at once
+	four    *lanes4 // while it is printed so
 }
 
 // Generate prints kernel k.
@@ -161,7 +166,12 @@ func (w *writer) index(x kernel.Index) string {
 	return x.Format(func(d int) string { return w.dims[d] }, w.name)
 }
 
-func (w *writer) name(v int) string { return "v" + strconv.Itoa(v) }
+func (w *writer) name(v int) string {
+	if w.four != nil && w.four.varies[v] {
+		return fmt.Sprintf("v%d_%d", v, w.four.lane)
+	}
+	return "v" + strconv.Itoa(v)
+}
 
 // ref is how value v is written where it is used: constants in place.
 func (w *writer) ref(v int) string {
@@ -231,27 +241,37 @@ func (w *writer) value(i int) {
 		w.scalars = true
 		e := fmt.Sprintf("step[%d].%c", (v.N+1)/4, "xyzw"[(v.N+1)%4])
 		w.line("let %s = bitcast<%s>(%s);", w.name(i), valueType(v.DType), e)
+	case kernel.Elem:
+		w.line("let %s = %s;", w.name(i), w.elem(v))
+	default:
+		w.valueAt(i, w.index(v.Index))
+	}
+}
+
+// valueAt prints a value that is a function of index x.
+func (w *writer) valueAt(i int, x string) {
+	v := &w.k.Vals[i]
+	switch v.Kind {
 	case kernel.AsValue:
-		w.line("let %s = i32(%s);", w.name(i), w.index(v.Index))
+		w.line("let %s = i32(%s);", w.name(i), x)
 	case kernel.InRange:
-		x := w.index(v.Index)
 		w.line("let %s = (%s) >= 0 && (%s) < %d;", w.name(i), x, x, v.N)
 	case kernel.Load:
-		e := w.load(v)
+		e := w.load(v, x)
 		if v.Mask < 0 {
 			w.line("let %s = %s;", w.name(i), e)
 			return
 		}
 		w.line("var %s = %s(0);", w.name(i), valueType(v.DType))
 		w.line("if (%s) { %s = %s; }", w.ref(v.Mask), w.name(i), e)
-	case kernel.Elem:
-		w.line("let %s = %s;", w.name(i), w.elem(v))
 	}
 }
 
-func (w *writer) load(v *kernel.Val) string {
-	x := w.index(v.Index)
+func (w *writer) load(v *kernel.Val, x string) string {
 	b := fmt.Sprintf("b%d", v.N)
+	if w.vec4[v.N] {
+		return fmt.Sprintf("%s[(%s) / 4][(%s) %% 4]", b, x, x)
+	}
 	switch w.k.Bufs[v.N].DType {
 	case ir.Bool:
 		return fmt.Sprintf("(%s[%s] != 0u)", b, x)
@@ -290,22 +310,29 @@ func (w *writer) elem(v *kernel.Val) string {
 }
 
 // store prints one store.
-func (w *writer) store(st *kernel.Store) {
-	u := w.k.Bufs[st.Buf]
-	v := &w.k.Vals[st.Val]
-	x := w.index(st.Index)
+func (w *writer) store(st *kernel.Store) { w.storeAt(st, w.index(st.Index)) }
+
+// storeAt prints a store to element x.
+func (w *writer) storeAt(st *kernel.Store, x string) {
 	if st.Ring > 0 {
 		w.scalars = true
 		x = fmt.Sprintf("i32(step[0].x) * %d + %s", st.Ring, x)
 	}
+	w.line("b%d[%s] = %s;", st.Buf, x, w.stored(st))
+}
+
+// stored is the value of a store in the buffer's type.
+func (w *writer) stored(st *kernel.Store) string {
+	u := w.k.Bufs[st.Buf]
+	v := &w.k.Vals[st.Val]
 	e := w.ref(st.Val)
 	switch {
 	case v.DType == ir.Bool:
-		e = fmt.Sprintf("select(%s(0), %s(1), %s)", storageType(u.DType), storageType(u.DType), e)
+		return fmt.Sprintf("select(%s(0), %s(1), %s)", storageType(u.DType), storageType(u.DType), e)
 	case u.DType != v.DType:
-		e = fmt.Sprintf("bitcast<%s>(%s)", storageType(u.DType), e)
+		return fmt.Sprintf("bitcast<%s>(%s)", storageType(u.DType), e)
 	}
-	w.line("b%d[%s] = %s;", st.Buf, x, e)
+	return e
 }
 
 // maxGroups is the most workgroups in one dimension of a dispatch.
@@ -322,17 +349,22 @@ func (w *writer) spread(n int) (groups [3]int) {
 	return [3]int{x, (n + x - 1) / x, 1}
 }
 
-// coordinates prints loop variables from..to of the row-major number in name.
+// coordinates prints loop variables from..to of the row-major number in name,
+// which is divided as u32: that is cheaper than with a sign.
 func (w *writer) coordinates(from, to int, name string) {
-	rest := name
+	if to-from == 1 {
+		w.line("let i%d = %s;", from, name)
+		return
+	}
+	rest := "u32(" + name + ")"
 	for d := to - 1; d >= from; d-- {
 		n := w.k.Dims[d]
 		switch {
 		case d == from:
-			w.line("let i%d = %s;", d, rest)
+			w.line("let i%d = i32(%s);", d, rest)
 		default:
-			w.line("let i%d = (%s) %% %d;", d, rest, n)
-			rest = fmt.Sprintf("(%s) / %d", rest, n)
+			w.line("let i%d = i32(%s %% %du);", d, rest, n)
+			rest = fmt.Sprintf("%s / %du", rest, n)
 		}
 	}
 }

@@ -25,23 +25,38 @@ import (
 	"strings"
 )
 
-// MatmulOperand says how to read A or B.
+// MatmulOperand says how to read A or B. The place of an element is a sum: an
+// offset for its row, one for its column, one for its batch. Threads keep their
+// rows and columns, so those offsets are computed once, and what is left in the
+// loop over k is one offset for each k and an addition for each element; that is
+// what makes the windows of a convolution as cheap to read as a matrix.
 type MatmulOperand struct {
-	// Load returns a scalar f32 WGSL expression of the element at batch, row and
-	// column, which are u32 identifiers or literals. Rows and columns are (m, k)
-	// for A and (k, n) for B, always inside the matrix.
-	Load func(b, row, col string) string
+	// Load returns a scalar f32 WGSL expression of the element at a place.
+	Load func(place string) string
 
 	// Contig says along which index elements are adjacent in memory, so that
 	// threads can be laid out to read adjacent ones: 0 column, 1 row, -1 neither.
 	Contig int
 
 	// Vec4, if not empty, names an array<vec4<f32>> binding over the same memory,
-	// which is then read instead of calling Load. Element (b, row, col) is f32
-	// number Offset + b*BatchStride + row*RowStride + col*ColStride of it, where
-	// the stride of the contiguous index is 1 and all else is divisible by 4.
-	Vec4                                      string
+	// which is then read instead of calling Load. Then places along the contiguous
+	// index are adjacent within aligned fours, and all else is divisible by 4.
+	Vec4 string
+
+	// Element (b, row, col) is number Offset + b*BatchStride + row*RowStride +
+	// col*ColStride, except that Batch, Row and Col replace their products.
 	Offset, BatchStride, RowStride, ColStride int
+	Batch                                     func(b string) string
+	Row, Col                                  *Walk
+}
+
+// Walk is an offset as a function of one index.
+type Walk struct {
+	At func(x string) string // u32 expression of the offset at x, a u32 expression
+	// Four says that the offsets of four indices from a multiple of four on are
+	// Step apart.
+	Four bool
+	Step int
 }
 
 // Matmul is one product to generate code for.
@@ -116,9 +131,6 @@ func (m *Matmul) Check(lim TileLimits) error {
 	if n := t.threads(); n > lim.Invocations {
 		return fmt.Errorf("wgsl: matmul tile %v: %d threads, the device allows %d", t, n, lim.Invocations)
 	}
-	if x, y := (m.N+t.BN-1)/t.BN, (m.M+t.BM-1)/t.BM; max(x, y, m.Batch) > 65535 {
-		return fmt.Errorf("wgsl: matmul tile %v: %d x %d x %d workgroups, WebGPU allows 65535 in each direction", t, x, y, m.Batch)
-	}
 	if n := m.sharedBytes(); n > lim.WorkgroupStorage {
 		return fmt.Errorf("wgsl: matmul tile %v: %d bytes of workgroup memory, the device allows %d", t, n, lim.WorkgroupStorage)
 	}
@@ -140,26 +152,39 @@ func (m *Matmul) sharedBytes() int {
 // Check.
 func (m *Matmul) Body() (decls, body string, workgroup, dispatch [3]int) {
 	w := &mmWriter{depth: 1}
-	t := m.Tile
-	tilesM, tilesN := (m.M+t.BM-1)/t.BM, (m.N+t.BN-1)/t.BN
-	m.place(w)
-	if t.Shared {
+	dispatch = m.place(w)
+	if m.Tile.Shared {
 		decls = m.shared(w)
 	} else {
 		decls = m.direct(w)
 	}
-	return decls, w.String(), [3]int{t.threads(), 1, 1}, [3]int{tilesN, tilesM, max(m.Batch, 1)}
+	return decls, w.String(), [3]int{m.Tile.threads(), 1, 1}, dispatch
 }
 
-// place declares mm_b, and mm_m0 and mm_n0, the tile's first row and column.
-func (m *Matmul) place(w *mmWriter) {
-	if m.Batch > 1 {
-		w.line("let mm_b = wid.z;")
-	} else {
-		w.line("let mm_b = 0u;")
+// place declares mm_b, and mm_m0 and mm_n0, the tile's first row and column, and
+// returns the number of workgroups.
+func (m *Matmul) place(w *mmWriter) (dispatch [3]int) {
+	tilesM, tilesN, batch := (m.M+m.Tile.BM-1)/m.Tile.BM, (m.N+m.Tile.BN-1)/m.Tile.BN, max(m.Batch, 1)
+	x, y, z := "wid.x", "wid.y", "wid.z"
+	dispatch = [3]int{tilesN, tilesM, batch}
+	if total := tilesM * tilesN * batch; max(tilesM, tilesN, batch) > maxGroups {
+		// More than a dispatch has in one direction: numbered through, and dealt out
+		// over two. Whole workgroups return, so that barriers stay uniform.
+		const row = 32768
+		dispatch = [3]int{row, (total + row - 1) / row, 1}
+		w.line("let mm_wg = wid.y * %du + wid.x;", row)
+		if total%row != 0 {
+			w.line("if (mm_wg >= %du) { return; }", total)
+		}
+		x, y, z = fmt.Sprintf("(mm_wg %% %du)", tilesN), fmt.Sprintf("(mm_wg / %du %% %du)", tilesN, tilesM), fmt.Sprintf("(mm_wg / %du)", tilesN*tilesM)
 	}
-	w.line("let mm_m0 = wid.y * %du;", m.Tile.BM)
-	w.line("let mm_n0 = wid.x * %du;", m.Tile.BN)
+	if batch == 1 {
+		z = "0u"
+	}
+	w.line("let mm_b = %s;", z)
+	w.line("let mm_m0 = %s * %du;", y, m.Tile.BM)
+	w.line("let mm_n0 = %s * %du;", x, m.Tile.BN)
+	return dispatch
 }
 
 // mmSide is A or B seen alike: an outer index (m or n) and k.
@@ -188,34 +213,83 @@ func (m *Matmul) sides() [2]mmSide {
 	return [2]mmSide{a, b}
 }
 
-// scalar is the expression of element (outer, k); both are identifiers.
-func (s *mmSide) scalar(outer, k string) string {
-	if s.isA {
-		return s.op.Load("mm_b", outer, k)
+// walk is the offset along the outer index, or along k.
+func (s *mmSide) walk(outer bool) Walk {
+	walk, stride := s.op.Col, s.op.ColStride
+	if outer == s.isA {
+		walk, stride = s.op.Row, s.op.RowStride
 	}
-	return s.op.Load("mm_b", k, outer)
+	if walk != nil {
+		return *walk
+	}
+	return Walk{At: func(x string) string { return times(x, stride) }, Four: true, Step: stride}
 }
 
-// vec4 is the expression of four elements along the contiguous index, of which
-// contig4 is a quarter; other is the other index.
-func (s *mmSide) vec4(contig4, other string) string {
-	stride := s.op.RowStride
-	if s.op.Contig == 1 {
-		stride = s.op.ColStride
+// times is the expression x*n.
+func times(x string, n int) string {
+	switch n {
+	case 0:
+		return "0u"
+	case 1:
+		return x
 	}
-	e := contig4
-	if stride/4 == 1 {
-		e += " + " + other
-	} else {
-		e += fmt.Sprintf(" + %s * %du", other, stride/4)
+	return fmt.Sprintf("(%s) * %du", x, n)
+}
+
+// base is the offset of the batch element's first element.
+func (s *mmSide) base() string {
+	e := ""
+	switch {
+	case s.op.Batch != nil:
+		e = s.op.Batch("mm_b") + " + "
+	case s.op.BatchStride != 0:
+		e = times("mm_b", s.op.BatchStride) + " + "
 	}
-	if s.op.BatchStride != 0 {
-		e += fmt.Sprintf(" + mm_b * %du", s.op.BatchStride/4)
+	return fmt.Sprintf("%s%du", e, s.op.Offset)
+}
+
+// outerOffsets gives the variables named by name(0) to name(n-1) the places of n
+// outer indices from base on, at k = 0. Indices beyond the matrix are clamped if
+// guard says that there may be some: what comes of them is not stored. declare is
+// "let " unless the variables exist.
+func (s *mmSide) outerOffsets(w *mmWriter, declare, base string, n int, guard bool, name func(j int) string) {
+	walk, first := s.walk(true), s.base()
+	for j := range n {
+		if walk.Four && !guard && j%4 != 0 && n%4 == 0 {
+			w.line("%s%s = %s + %du;", declare, name(j), name(j/4*4), j%4*walk.Step)
+			continue
+		}
+		x := fmt.Sprintf("%s + %du", base, j)
+		if guard {
+			x = fmt.Sprintf("min(%s, %du)", x, s.outer-1)
+		}
+		w.line("%s%s = %s + %s;", declare, name(j), first, walk.At(x))
 	}
-	if s.op.Offset != 0 {
-		e += fmt.Sprintf(" + %du", s.op.Offset/4)
+}
+
+// kOffsets declares the variables name(0) to name(3) as the offsets of four steps
+// of k from base on, a multiple of four.
+func (s *mmSide) kOffsets(w *mmWriter, base string, guard bool, name func(j int) string) {
+	walk := s.walk(false)
+	for j := range 4 {
+		if walk.Four && !guard && j > 0 {
+			w.line("let %s = %s + %du;", name(j), name(0), j*walk.Step)
+			continue
+		}
+		x := fmt.Sprintf("%s + %du", base, j)
+		if guard {
+			x = fmt.Sprintf("min(%s, %du)", x, s.k-1)
+		}
+		w.line("let %s = %s;", name(j), walk.At(x))
 	}
-	return fmt.Sprintf("%s[%s]", s.op.Vec4, e)
+}
+
+// scalar is the expression of the element at the sum of two offsets.
+func (s *mmSide) scalar(outer, k string) string { return s.op.Load(outer + " + " + k) }
+
+// vec4 is the expression of the four elements from the sum of two offsets on.
+func (s *mmSide) vec4(outer, k string) string {
+	return fmt.Sprintf("%s[(%s + %s) >> 2u]", s.op.Vec4, outer, k)
 }
 
 // fma is acc + x*y as one operation where that is what hardware does.

@@ -48,8 +48,8 @@ func (m *Matmul) direct(w *mmWriter) (decls string) {
 	}
 	w.line("let mm_row = mm_m0 + mm_ty * %du;", t.TM)
 	w.line("let mm_col = mm_n0 + mm_tx * %du;", t.TN)
-	m.outerIndices(w, &sides[0], "mm_row", t.TM, guardM)
-	m.outerIndices(w, &sides[1], "mm_col", t.TN, guardN)
+	m.outerPlaces(w, &sides[0], "mm_row", t.TM, guardM)
+	m.outerPlaces(w, &sides[1], "mm_col", t.TN, guardN)
 	for i := range t.TM {
 		for j := 0; j < t.TN; j += width {
 			if width == 4 {
@@ -163,26 +163,19 @@ func (m *Matmul) combine(w *mmWriter, width int, guardM, guardN bool) (decls str
 	return fmt.Sprintf("var<workgroup> mm_sh: array<%s, %d>;\n", typ, outputs*(t.SplitK+1))
 }
 
-// outerIndices declares the thread's rows of A or columns of B, clamped to the
-// matrix: what is computed from a clamped one is not stored.
-func (m *Matmul) outerIndices(w *mmWriter, s *mmSide, base string, n int, guard bool) {
+// outerPlaces declares the places of the thread's rows of A or columns of B.
+func (m *Matmul) outerPlaces(w *mmWriter, s *mmSide, base string, n int, guard bool) {
 	if m.direct4(s) {
 		for i := 0; i < n; i += 4 {
-			e := fmt.Sprintf("%s / 4u + %du", base, i/4)
+			e := fmt.Sprintf("%s + %du", base, i)
 			if guard {
-				e = fmt.Sprintf("min(%s, %du)", e, s.outer/4-1)
+				e = fmt.Sprintf("min(%s, %du)", e, s.outer-4)
 			}
-			w.line("let mm_%sq%d = %s;", s.name, i/4, e)
+			w.line("let mm_%sq%d = %s + %s;", s.name, i/4, s.base(), s.walk(true).At(e))
 		}
 		return
 	}
-	for i := range n {
-		e := fmt.Sprintf("%s + %du", base, i)
-		if guard {
-			e = fmt.Sprintf("min(%s, %du)", e, s.outer-1)
-		}
-		w.line("let mm_%si%d = %s;", s.name, i, e)
-	}
+	s.outerOffsets(w, "let ", base, n, guard, func(i int) string { return fmt.Sprintf("mm_%si%d", s.name, i) })
 }
 
 // direct4 says whether a thread reads the operand in vec4s along its outer index.
@@ -217,25 +210,25 @@ func (m *Matmul) steps(w *mmWriter, sides [2]mmSide, at4 []string) {
 
 // loadFour declares mm_{a,b}{u}_{i}_... for one four of k.
 func (m *Matmul) loadFour(w *mmWriter, s *mmSide, n, u int) {
-	k4 := fmt.Sprintf("mm_k4_%d", u)
-	switch {
-	case s.vec && s.alongK:
+	first := fmt.Sprintf("mm_k4_%d * 4u", u)
+	step := func(kk int) string { return fmt.Sprintf("mm_k%s%d_%d", s.name, u, kk) }
+	if s.vec && s.alongK {
+		w.line("let %s = %s;", step(0), s.walk(false).At(first))
 		for i := range n {
-			w.line("let mm_%s%d_%d = %s;", s.name, u, i, s.vec4(k4, fmt.Sprintf("mm_%si%d", s.name, i)))
+			w.line("let mm_%s%d_%d = %s;", s.name, u, i, s.vec4(fmt.Sprintf("mm_%si%d", s.name, i), step(0)))
 		}
-	case m.direct4(s):
-		for kk := range 4 {
-			w.line("let mm_k%s%d_%d = %s * 4u + %du;", s.name, u, kk, k4, kk)
+		return
+	}
+	s.kOffsets(w, first, false, step)
+	for kk := range 4 {
+		if m.direct4(s) {
 			for i := 0; i < n; i += 4 {
-				w.line("let mm_%s%d_%d_%d = %s;", s.name, u, kk, i/4, s.vec4(fmt.Sprintf("mm_%sq%d", s.name, i/4), fmt.Sprintf("mm_k%s%d_%d", s.name, u, kk)))
+				w.line("let mm_%s%d_%d_%d = %s;", s.name, u, kk, i/4, s.vec4(fmt.Sprintf("mm_%sq%d", s.name, i/4), step(kk)))
 			}
+			continue
 		}
-	default:
-		for kk := range 4 {
-			w.line("let mm_k%s%d_%d = %s * 4u + %du;", s.name, u, kk, k4, kk)
-			for i := range n {
-				w.line("let mm_%s%d_%d_%d = %s;", s.name, u, kk, i, s.scalar(fmt.Sprintf("mm_%si%d", s.name, i), fmt.Sprintf("mm_k%s%d_%d", s.name, u, kk)))
-			}
+		for i := range n {
+			w.line("let mm_%s%d_%d_%d = %s;", s.name, u, kk, i, s.scalar(fmt.Sprintf("mm_%si%d", s.name, i), step(kk)))
 		}
 	}
 }
@@ -279,13 +272,13 @@ func (m *Matmul) outer(w *mmWriter, sides [2]mmSide, u, kk int) {
 func (m *Matmul) tail(w *mmWriter, sides [2]mmSide, first, n int) {
 	t := m.Tile
 	for kk := range n {
-		k := fmt.Sprintf("mm_k%d", kk)
-		w.line("let %s = %du;", k, first+kk)
 		for i := range sides {
 			s, count := &sides[i], t.TM
 			if i == 1 {
 				count = t.TN
 			}
+			k := fmt.Sprintf("mm_k%s%d", s.name, kk)
+			w.line("let %s = %s;", k, s.walk(false).At(fmt.Sprintf("%du", first+kk)))
 			if m.direct4(s) {
 				for j := 0; j < count; j += 4 {
 					w.line("let mm_%s0_%d_%d = %s;", s.name, kk, j/4, s.vec4(fmt.Sprintf("mm_%sq%d", s.name, j/4), k))

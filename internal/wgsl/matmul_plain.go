@@ -38,8 +38,7 @@ func plainOperand(name string, rows, cols int, trans bool) MatmulOperand {
 	if max(op.RowStride, op.ColStride)%4 == 0 {
 		op.Vec4 = name
 	}
-	op.Load = func(b, row, col string) string {
-		at := fmt.Sprintf("%s * %du + %s * %du + %s * %du", b, op.BatchStride, row, op.RowStride, col, op.ColStride)
+	op.Load = func(at string) string {
 		if op.Vec4 != "" {
 			return fmt.Sprintf("%s[(%s) / 4u][(%s) %% 4u]", name, at, at)
 		}

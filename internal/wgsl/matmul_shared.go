@@ -260,6 +260,9 @@ func (ld *mmLoader) each(w *mmWriter, r int, f func(i int, q string), declare bo
 	if declare {
 		w.line("var mm_o%d = 0u;", r) // outer index of the block, in fours
 		w.line("var mm_q%d = 0u;", r) // its k, in fours
+		for j := range 4 {
+			w.line("var mm_r%d_%d = 0u;", r, j) // places of its outer indices
+		}
 	}
 	serve := func(i int, cond string) {
 		q := fmt.Sprintf("(lix + %du)", lo)
@@ -294,18 +297,32 @@ func (ld *mmLoader) each(w *mmWriter, r int, f func(i int, q string), declare bo
 	}
 }
 
-// coordinates finds block q of operand i: adjacent threads take blocks that lie
-// side by side in memory.
+// coordinates finds block q of operand i, adjacent threads taking blocks that
+// lie side by side in memory, and the places of its outer indices.
 func (ld *mmLoader) coordinates(w *mmWriter, i, r int, q string) {
 	s := &ld.sides[i]
 	outer4, k4 := s.tile/4, ld.m.Tile.BK/4
 	if s.alongK {
 		w.line("mm_q%d = %s %% %du;", r, q, k4)
 		w.line("mm_o%d = %s / %du;", r, q, k4)
-		return
+	} else {
+		w.line("mm_o%d = %s %% %du;", r, q, outer4)
+		w.line("mm_q%d = %s / %du;", r, q, outer4)
 	}
-	w.line("mm_o%d = %s %% %du;", r, q, outer4)
-	w.line("mm_q%d = %s / %du;", r, q, outer4)
+	base := "mm_m0"
+	if !s.isA {
+		base = "mm_n0"
+	}
+	guard, n := s.outer%s.tile != 0, 4
+	w.line("let mm_o = %s + mm_o%d * 4u;", base, r)
+	first := "mm_o"
+	if s.vec && !s.alongK {
+		n = 1
+		if guard {
+			first, guard = fmt.Sprintf("min(mm_o, %du)", s.outer-4), false
+		}
+	}
+	s.outerOffsets(w, "", first, n, guard, func(j int) string { return fmt.Sprintf("mm_r%d_%d", r, j) })
 }
 
 // load fills the registers with the blocks at mm_k0.
@@ -319,70 +336,43 @@ func (ld *mmLoader) load(w *mmWriter) {
 
 func (ld *mmLoader) loadBlock(w *mmWriter, i, r int) {
 	s, t := &ld.sides[i], ld.m.Tile
-	guardO, guardK := s.outer%t.edge(s.isA) != 0, s.k%t.BK != 0
-	base := "mm_m0"
-	if !s.isA {
-		base = "mm_n0"
-	}
-	w.line("let mm_o = %s + mm_o%d * 4u;", base, r)
+	guardK := s.k%t.BK != 0
 	w.line("let mm_k = mm_k0 + mm_q%d * 4u;", r)
-	clamp := func(e string, guard bool, limit int) string {
-		if guard {
-			return fmt.Sprintf("min(%s, %du)", e, limit-1)
-		}
-		return e
-	}
-	keep := func(e, cond string) string {
+	keep := func(zero, e string, j int) string {
 		if guardK {
-			return fmt.Sprintf("select(vec4<f32>(), %s, %s)", e, cond)
+			return fmt.Sprintf("select(%s, %s, mm_k + %du < %du)", zero, e, j, s.k)
 		}
 		return e
 	}
-	switch {
-	case s.vec && s.alongK:
-		w.line("let mm_kq = %s;", clamp("mm_k / 4u", guardK, s.k/4))
-		for j := range 4 {
-			row := clamp(fmt.Sprintf("(mm_o + %du)", j), guardO, s.outer)
-			w.line("mm_p%d_%d = %s;", r, j, keep(s.vec4("mm_kq", row), fmt.Sprintf("mm_k < %du", s.k)))
+	row := func(j int) string { return fmt.Sprintf("mm_r%d_%d", r, j) }
+	if s.vec && s.alongK {
+		k := "mm_k"
+		if guardK {
+			k = fmt.Sprintf("min(mm_k, %du)", s.k-4)
 		}
-	case s.vec:
-		w.line("let mm_oq = %s;", clamp("mm_o / 4u", guardO, s.outer/4))
+		w.line("let mm_g = %s;", s.walk(false).At(k))
 		for j := range 4 {
-			k := clamp(fmt.Sprintf("(mm_k + %du)", j), guardK, s.k)
-			w.line("mm_p%d_%d = %s;", r, j, keep(s.vec4("mm_oq", k), fmt.Sprintf("mm_k + %du < %du", j, s.k)))
+			w.line("mm_p%d_%d = %s;", r, j, keep("vec4<f32>()", s.vec4(row(j), "mm_g"), 0))
 		}
-	default:
-		for j := range 4 {
-			w.line("let mm_o_%d = %s;", j, clamp(fmt.Sprintf("mm_o + %du", j), guardO, s.outer))
-			w.line("let mm_k_%d = %s;", j, clamp(fmt.Sprintf("mm_k + %du", j), guardK, s.k))
+		return
+	}
+	step := func(j int) string { return fmt.Sprintf("mm_g%d", j) }
+	s.kOffsets(w, "mm_k", guardK, step)
+	for j := range 4 {
+		if s.vec {
+			w.line("mm_p%d_%d = %s;", r, j, keep("vec4<f32>()", s.vec4(row(0), step(j)), j))
+			continue
 		}
-		for j := range 4 {
-			var e [4]string
-			for c := range 4 {
-				o, k := fmt.Sprintf("mm_o_%d", c), fmt.Sprintf("mm_k_%d", j)
-				if s.alongK { // register j is a row of the block, as with vec4 loads
-					o, k = fmt.Sprintf("mm_o_%d", j), fmt.Sprintf("mm_k_%d", c)
-				}
-				e[c] = s.scalar(o, k)
-				if guardK {
-					off := j
-					if s.alongK {
-						off = c
-					}
-					e[c] = fmt.Sprintf("select(0.0, %s, mm_k + %du < %du)", e[c], off, s.k)
-				}
+		var e [4]string
+		for c := range 4 {
+			if s.alongK { // register j is a row of the block, as with vec4 loads
+				e[c] = keep("0.0", s.scalar(row(j), step(c)), c)
+			} else {
+				e[c] = keep("0.0", s.scalar(row(c), step(j)), j)
 			}
-			w.line("mm_p%d_%d = vec4<f32>(%s, %s, %s, %s);", r, j, e[0], e[1], e[2], e[3])
 		}
+		w.line("mm_p%d_%d = vec4<f32>(%s, %s, %s, %s);", r, j, e[0], e[1], e[2], e[3])
 	}
-}
-
-// edge is the workgroup's extent along the rows of A or the columns of B.
-func (t Tile) edge(isA bool) int {
-	if isA {
-		return t.BM
-	}
-	return t.BN
 }
 
 // save writes the registers to the workgroup array at the given stage.

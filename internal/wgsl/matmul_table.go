@@ -25,6 +25,23 @@ package wgsl
 //	64 x 128 x 10 NN               16x16 direct k4         3.8 us
 //	1 x 128 x 784 NT               4x1 direct k32          3.7 us (-set narrow)
 //
+// Convolutions (the windows of an image as B, read one by one), on the same GPU, by
+// gpubench -set conv; "part" is a weight's gradient, whose sum is split (split.go):
+//
+//	32 x 204800 x 800              32x128 bk16            21 TFLOP/s
+//	32 x 294912 x 800              32x128 bk16            23
+//	32 x 800 x 6400 part           32x128 bk32 k2         18
+//	64 x 524288 x 576              64x64 bk16             33
+//	64 x 576 x 8192 part           64x64/4x8 bk16         27
+//	128 x 131072 x 1152            128x128 bk16 st2       36
+//	256 x 32768 x 2304             128x128 bk16 st2       37
+//	512 x 8192 x 4608              128x128 bk16 st2       33
+//	512 x 4608 x 8192              64x64/4x8 bk16         27
+//
+// Tried and not better: windows over aligned rows read as vec4s and shifted in
+// registers (2 % at most), loads with adjacent threads on adjacent pixels and on
+// adjacent k, stored along k (10 % slower), 8x16 values per thread.
+//
 // A dependent dispatch that does nothing takes 3.1 to 3.8 us there (-set floor).
 // What -set large and -set middle showed besides: larger thread tiles (8x16) and
 // blocks (128x256) are within 5 % of the table's at 2048 and above, and three
@@ -97,7 +114,16 @@ func hardwareTiles(m *Matmul) []Tile {
 		{BM: 32, BN: 64, BK: 32, TM: 4, TN: 8, SplitK: 4, Shared: true, Stages: 1},
 		{BM: 32, BN: 32, BK: 32, TM: 4, TN: 4, SplitK: 4, Shared: true, Stages: 2},
 	}
+	few := m.workgroups(64, 64) < 300 // tiles that would leave a large GPU partly idle
 	switch {
+	case m.M <= 2 && m.Batch > 1 && m.N >= 1024 && m.K <= 128:
+		// A depthwise convolution: each output is a short sum of its own.
+		return []Tile{{BM: m.M, BN: 256, TM: m.M, TN: 4, Unroll: 2}, {BM: m.M, BN: 128, TM: m.M, TN: 4}}
+	case m.M <= 2 && m.Batch > 1 && m.N >= 32 && m.K <= 128:
+		return []Tile{{BM: m.M, BN: 64, TM: m.M, TN: 1}, {BM: m.M, BN: 32, TM: m.M, TN: 1}}
+	case m.M <= 2 && m.Batch > 1 && m.N <= 64 && m.K >= 512:
+		// The gradient of its weight: few long sums for each of many channels.
+		return splits(m, Tile{BM: m.M, BN: (m.N + 3) / 4 * 4, TM: m.M, TN: 4}, Tile{BM: m.M, BN: 4, TM: m.M, TN: 4})
 	case m.N <= 2 || m.M <= 4 && m.B.Contig == 1:
 		// A workgroup to an output, its threads side by side along k. The rows that
 		// M lacks are read again and not stored.
@@ -105,9 +131,20 @@ func hardwareTiles(m *Matmul) []Tile {
 			splits(m, Tile{BM: 8, BN: 1, TM: 4, TN: 1, Unroll: 2}, Tile{BM: 1, BN: 8, TM: 1, TN: 4, Unroll: 2})...)
 	case m.M <= 4:
 		return splits(m, Tile{BM: 4, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 1, BN: 8, TM: 1, TN: 4, Unroll: 2})
-	case m.K < 32 && m.workgroups(64, 64) < 300:
+	case m.K < 32 && few:
 		return splits(m, Tile{BM: 16, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 8, BN: 8, TM: 4, TN: 4, Unroll: 2})
-	case m.workgroups(128, 128) >= 200:
+	case m.M <= 48 && m.workgroups(32, 128) >= 150, m.N <= 32 && m.workgroups(32, 32) >= 200:
+		return append(narrow(m), medium...)
+	case alongK(m) && m.workgroups(64, 64) >= 200:
+		return append([]Tile{{BM: 64, BN: 64, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 1}}, medium...)
+	case m.M <= 96 && m.workgroups(64, 64) >= 600:
+		return append([]Tile{
+			{BM: 64, BN: 64, BK: 16, TM: 8, TN: 8, Shared: true, Stages: 1},
+			{BM: 64, BN: 64, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 1},
+		}, medium...)
+	case m.M > 96 && m.workgroups(128, 128) >= 200 && m.B.Vec4 == "":
+		return append([]Tile{large[1], large[2]}, medium...)
+	case m.M > 96 && m.workgroups(128, 128) >= 200:
 		return append(large, medium...)
 	case m.workgroups(64, 64) >= 100:
 		return append(medium, large[0])
@@ -117,6 +154,25 @@ func hardwareTiles(m *Matmul) []Tile {
 		return append(splits(m, Tile{BM: 16, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 16, BN: 32, TM: 4, TN: 4, Unroll: 2}), split...)
 	}
 	return splits(m, Tile{BM: 8, BN: 8, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 4, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 8, BN: 8, TM: 2, TN: 2, Unroll: 2})
+}
+
+// alongK says that B is read one by one along k: a convolution's windows in the
+// gradient of its weight.
+func alongK(m *Matmul) bool { return m.B.Contig == 1 && m.B.Vec4 == "" }
+
+// narrow tiles are for products of about 32 rows.
+func narrow(m *Matmul) []Tile {
+	list := []Tile{
+		{BM: 32, BN: 128, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 1},
+		{BM: 32, BN: 64, BK: 16, TM: 4, TN: 4, Shared: true, Stages: 1},
+	}
+	switch {
+	case m.N <= 32:
+		return append([]Tile{{BM: 32, BN: 32, BK: 32, TM: 4, TN: 4, SplitK: 2, Shared: true, Stages: 1}}, list...)
+	case alongK(m):
+		return append([]Tile{{BM: 32, BN: 128, BK: 32, TM: 4, TN: 8, SplitK: 2, Shared: true, Stages: 1}}, list...)
+	}
+	return list
 }
 
 // splits gives each tile the largest split that leaves a thread at least two fours

@@ -2,6 +2,7 @@ package wgsl
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/kernel"
@@ -10,20 +11,20 @@ import (
 // matmulKernel prints a matrix product through the template, with the
 // kernel's program as its epilogue.
 func (w *writer) matmulKernel() (size, groups [3]int, err error) {
-	k := w.k
-	r := len(k.Dims)
-	m := &Matmul{Batch: ir.NumElems(k.Dims[:r-2]), M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K, StoreWidth: 1}
-	m.A = w.operand(k.Product.A, r-2, r)
-	m.B = w.operand(k.Product.B, r, r-1)
-	m.Store = w.epilogue
-	if m.N%4 == 0 {
-		m.StoreWidth = 4
-	}
-	w.plain = len(k.Stores) == 1 && k.Vals[k.Stores[0].Val].Kind == kernel.Acc && w.wideStore()
+	m := w.matmul()
 	m.Tile = ChooseTile(m, w.opt.Tile)
+	if w.opt.Pick != nil {
+		m.Tile = w.opt.Pick(m)
+	}
 	if err := m.Check(w.opt.Tile); err != nil {
 		return size, groups, err
 	}
+	w.wide = m.N%4 == 0 && m.Tile.TN%4 == 0
+	if w.wide {
+		m.StoreWidth = 4
+	}
+	w.inFours(m.Tile.TN)
+	m.Store = w.epilogue
 	decls, body, size, groups := m.Body()
 	w.decl.WriteString(decls)
 	w.body.WriteString(body)
@@ -33,6 +34,16 @@ func (w *writer) matmulKernel() (size, groups [3]int, err error) {
 		}
 	}
 	return size, groups, nil
+}
+
+// matmul describes the product to the template.
+func (w *writer) matmul() *Matmul {
+	k := w.k
+	r := len(k.Dims)
+	m := &Matmul{Batch: ir.NumElems(k.Dims[:r-2]), M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K, StoreWidth: 1}
+	m.A = w.operand(k.Product.A, r-2, r)
+	m.B = w.operand(k.Product.B, r, r-1)
+	return m
 }
 
 // batchVars are the loop variables of the batch dimensions as expressions of
@@ -52,55 +63,88 @@ func (w *writer) batchVars(b string) []string {
 }
 
 // operand describes A or B to the template; rowDim and colDim are the loop
-// variables that number its rows and columns.
+// variables that number its rows and columns. Package fuse sees to it that an
+// operand's place is a sum of functions of one loop variable each.
 func (w *writer) operand(val, rowDim, colDim int) MatmulOperand {
 	k := w.k
 	v := &k.Vals[val]
 	r := len(k.Dims)
-	op := MatmulOperand{Contig: -1}
-	op.Load = func(b, row, col string) string {
-		saved := w.dims
-		w.dims = append(w.batchVars(b), make([]string, 3)...)
-		for i := r - 2; i <= r; i++ {
-			w.dims[i] = "0"
-		}
-		w.dims[rowDim], w.dims[colDim] = "i32("+row+")", "i32("+col+")"
-		e := w.load(v)
+	row, col := part(v.Index, rowDim), part(v.Index, colDim)
+	op := MatmulOperand{Contig: -1, Offset: v.Index.Const, Row: walkOf(row, rowDim), Col: walkOf(col, colDim)}
+	op.Load = func(place string) string {
 		if w.vec4[v.N] {
-			x := w.index(v.Index)
-			e = fmt.Sprintf("b%d[(%s) / 4][(%s) %% 4]", v.N, x, x)
+			return fmt.Sprintf("b%d[(%s) >> 2u][(%s) & 3u]", v.N, place, place)
 		}
-		w.dims = saved
-		return e
+		return fmt.Sprintf("b%d[%s]", v.N, place)
 	}
-	coefs, affine := v.Index.Coefs(r + 1)
-	if !affine {
-		return op
-	}
-	op.Offset, op.RowStride, op.ColStride = v.Index.Const, coefs[rowDim], coefs[colDim]
+	rowStep, rowAlign, _ := fours(row, rowDim)
+	colStep, colAlign, _ := fours(col, colDim)
+	even := divisible(v.Index.Const)
 	switch {
-	case op.ColStride == 1:
+	case colStep == 1:
 		op.Contig = 0
-	case op.RowStride == 1:
+		even = even && divisible(colAlign) && allDivisible(row, rowDim)
+	case rowStep == 1:
 		op.Contig = 1
+		even = even && divisible(rowAlign) && allDivisible(col, colDim)
+	default:
+		even = false
+		// Windows whose rows are no multiple of four wide are still mostly contiguous.
+		switch {
+		case unitStep(col, colDim):
+			op.Contig = 0
+		case unitStep(row, rowDim):
+			op.Contig = 1
+		}
 	}
-	// One stride must serve all batch dimensions.
+	// The batch elements' offsets, one stride if that serves all dimensions.
 	batch, stride, one := 1, 0, true
 	for d := r - 3; d >= 0; d-- {
+		step, _ := part(v.Index, d).Affine(d, nil)
 		if d == r-3 {
-			stride = coefs[d]
+			stride = step
 		}
-		one = one && coefs[d] == stride*batch
+		one = one && step == stride*batch
 		batch *= k.Dims[d]
+		even = even && divisible(step)
 	}
-	op.BatchStride = stride
-	other := max(op.RowStride, op.ColStride)
-	if one && op.Contig >= 0 && other%4 == 0 && stride%4 == 0 && op.Offset%4 == 0 &&
-		k.Bufs[v.N].DType == ir.F32 && k.Bufs[v.N].Elems%4 == 0 && w.soleUse(v.N, val) {
+	if op.BatchStride = stride; !one {
+		op.Batch = func(b string) string {
+			vars := w.batchVars(b)
+			var x kernel.Index
+			for d := range r - 2 {
+				x = x.Add(part(v.Index, d))
+			}
+			return "u32(" + x.Format(func(d int) string { return vars[d] }, nil) + ")"
+		}
+	}
+	if even && k.Bufs[v.N].DType == ir.F32 && k.Bufs[v.N].Elems%4 == 0 && w.soleUse(v.N, val) {
 		op.Vec4 = fmt.Sprintf("b%d", v.N)
 		w.vec4[v.N] = true
 	}
 	return op
+}
+
+// unitStep reports whether x has loop variable d with a factor of 1, or a
+// remainder of it: runs of it are contiguous.
+func unitStep(x kernel.Index, d int) bool {
+	for _, t := range x.Terms {
+		if t.Coef == 1 && (t.Atom.Kind == kernel.AtomDim || t.Atom.Kind == kernel.AtomMod && unitStep(t.Atom.X, d)) {
+			return true
+		}
+	}
+	return false
+}
+
+// allDivisible reports whether 4 divides every value of x, for whatever values of
+// its loop variable.
+func allDivisible(x kernel.Index, d int) bool {
+	for _, t := range x.Terms {
+		if t.Coef%4 != 0 {
+			return false
+		}
+	}
+	return divisible(x.Const)
 }
 
 // soleUse reports whether buffer b is used by nothing but operands: then it
@@ -122,65 +166,162 @@ func (w *writer) soleUse(b, val int) bool {
 	return true
 }
 
-// epilogue prints the program for one sum, or for four side by side. Four
-// that are only stored are one store; otherwise a loop keeps the code short,
-// since the template asks once for each register.
+// lanes4 is how values of an epilogue over four columns are held: one for all
+// four, or one for each.
+type lanes4 struct {
+	varies []bool // by value: differs from column to column
+	lane   int    // column that is being printed
+}
+
+// inFours decides which buffers the epilogue moves in vec4s: those of 4-byte
+// elements that it only reads and writes in aligned fours of columns, one thread
+// a four.
+func (w *writer) inFours(tn int) {
+	k := w.k
+	r := len(k.Dims)
+	n := r - 1
+	if !w.wide || tn%4 != 0 {
+		return
+	}
+	operand := func(i int) bool { return i == k.Product.A || i == k.Product.B }
+	even := func(x kernel.Index) bool {
+		step, align, ok := fours(x, n)
+		if !ok || step != 1 || !divisible(align) {
+			return false
+		}
+		for d := range n {
+			if !allDivisible(part(x, d), d) {
+				return false
+			}
+		}
+		return true
+	}
+	for b := range k.Bufs {
+		ok := !w.vec4[b] && k.Bufs[b].DType != ir.U8 && k.Bufs[b].DType != ir.F16 && k.Bufs[b].DType != ir.Bool && k.Bufs[b].Elems%4 == 0
+		for i, v := range k.Vals {
+			if v.Kind == kernel.Load && v.N == b {
+				ok = ok && !operand(i) && v.Mask < 0 && v.Index.DependsOn(func(d int) bool { return d == n }, func(int) bool { return false }) &&
+					!v.Index.DependsOn(func(int) bool { return false }, func(int) bool { return true }) && even(v.Index)
+			}
+		}
+		for _, st := range k.Stores {
+			if st.Buf == b {
+				ok = ok && st.Ring == 0 && even(st.Index)
+			}
+		}
+		if ok {
+			w.vec4[b] = true
+		}
+	}
+}
+
+// epilogue prints the program for one sum, or for four side by side: then what
+// does not depend on the column is computed once, and what lies in fours is
+// loaded and stored in fours.
 func (w *writer) epilogue(width int, acc, b, m, n string) string {
 	k := w.k
 	r := len(k.Dims)
 	sub := &writer{k: k, opt: w.opt, helpers: w.helpers, vec4: w.vec4, done: make([]bool, len(k.Vals))}
 	sub.dims = append(sub.batchVars(b), fmt.Sprintf("i32(%s)", m), fmt.Sprintf("i32(%s)", n))
-	if width == 4 && w.plain {
-		st := k.Stores[0]
-		return fmt.Sprintf("b%d[(%s) / 4] = %s;\n", st.Buf, sub.index(st.Index), acc)
-	}
-	if width == 4 {
-		body := w.epilogue(1, acc+"[mm_c]", b, m, "("+n+" + mm_c)")
-		return "for (var mm_c = 0u; mm_c < 4u; mm_c++) {\n" + body + "}\n"
-	}
 	for d := range r {
 		name := fmt.Sprintf("i%d", d)
 		sub.line("let %s = %s;", name, sub.dims[d])
 		sub.dims[d] = name
 	}
-	for i := range k.Vals {
-		switch {
-		case i == k.Product.A || i == k.Product.B:
-		case k.Vals[i].Kind == kernel.Acc:
-			sub.line("let %s = %s;", sub.name(i), acc)
-		default:
-			sub.values([]int{i})
-		}
-	}
-	for i := range k.Stores {
-		st := &k.Stores[i]
-		if sub.vec4[st.Buf] { // one sum into a buffer of vec4s
-			x := sub.index(st.Index)
-			sub.line("b%d[(%s) / 4][(%s) %% 4] = %s;", st.Buf, x, x, sub.ref(st.Val))
-			continue
-		}
-		sub.store(st)
+	if width == 4 {
+		sub.fourSums(acc)
+	} else {
+		sub.oneSum(acc)
 	}
 	w.scalars = w.scalars || sub.scalars
 	w.infs = w.infs || sub.infs
 	return sub.body.String()
 }
 
-// wideStore declares the result as vec4s where its layout allows to store four
-// sums at once.
-func (w *writer) wideStore() bool {
+func (w *writer) oneSum(acc string) {
 	k := w.k
-	st := k.Stores[0]
-	u := k.Bufs[st.Buf]
-	coefs, ok := st.Index.Coefs(len(k.Dims))
-	if !ok || u.Read || u.DType != ir.F32 || u.Elems%4 != 0 || k.Dims[len(k.Dims)-1]%4 != 0 || coefs[len(coefs)-1] != 1 || st.Index.Const%4 != 0 || st.Ring > 0 {
-		return false
-	}
-	for _, c := range coefs[:len(coefs)-1] {
-		if c%4 != 0 {
-			return false
+	for i := range k.Vals {
+		switch {
+		case i == k.Product.A || i == k.Product.B:
+		case k.Vals[i].Kind == kernel.Acc:
+			w.line("let %s = %s;", w.name(i), acc)
+		default:
+			w.values([]int{i})
 		}
 	}
-	w.vec4[st.Buf] = true
-	return true
+	for i := range k.Stores {
+		w.store(&k.Stores[i])
+	}
+}
+
+// fourSums prints the program for the columns from the last loop variable on.
+func (w *writer) fourSums(acc string) {
+	k := w.k
+	n := len(k.Dims) - 1
+	first := w.dims[n]
+	f := &lanes4{varies: make([]bool, len(k.Vals))}
+	w.four = f
+	onColumn := func(d int) bool { return d == n }
+	for i, v := range k.Vals {
+		f.varies[i] = v.Kind == kernel.Acc || v.Index.DependsOn(onColumn, func(u int) bool { return f.varies[u] })
+		v.Uses(func(u int) { f.varies[i] = f.varies[i] || f.varies[u] })
+	}
+	for i, v := range k.Vals {
+		switch {
+		case i == k.Product.A || i == k.Product.B:
+			continue
+		case !f.varies[i]:
+			w.values([]int{i})
+			continue
+		case v.Kind == kernel.Load && w.vec4[v.N]:
+			w.line("let q%d = b%d[(%s) / 4];", i, v.N, w.index(v.Index))
+		case v.Kind != kernel.Acc && v.Kind != kernel.Elem:
+			// Four indices that are a step apart need one computation.
+			if step, _, ok := fours(v.Index, n); ok && !v.Index.DependsOn(func(int) bool { return false }, func(u int) bool { return f.varies[u] }) {
+				w.line("let x%d = %s;", i, w.index(v.Index))
+				f.lane = 0
+				for ; f.lane < 4; f.lane++ {
+					w.valueAt(i, fmt.Sprintf("x%d + %d", i, f.lane*step))
+				}
+				continue
+			}
+		}
+		for f.lane = 0; f.lane < 4; f.lane++ {
+			switch {
+			case v.Kind == kernel.Acc:
+				w.line("let %s = %s.%c;", w.name(i), acc, "xyzw"[f.lane])
+			case v.Kind == kernel.Load && w.vec4[v.N]:
+				w.line("let %s = q%d.%c;", w.name(i), i, "xyzw"[f.lane])
+			default:
+				w.dims[n] = fmt.Sprintf("(%s + %d)", first, f.lane)
+				w.value(i)
+				w.dims[n] = first
+			}
+		}
+	}
+	for i := range k.Stores {
+		st := &k.Stores[i]
+		if w.vec4[st.Buf] {
+			var e [4]string
+			for f.lane = 0; f.lane < 4; f.lane++ {
+				e[f.lane] = w.stored(st)
+			}
+			w.line("b%d[(%s) / 4] = vec4<%s>(%s);", st.Buf, w.index(st.Index), storageType(k.Bufs[st.Buf].DType), strings.Join(e[:], ", "))
+			continue
+		}
+		step, _, even := fours(st.Index, n)
+		if even = even && !st.Index.DependsOn(func(int) bool { return false }, func(int) bool { return true }); even {
+			w.line("let y%d = %s;", i, w.index(st.Index))
+		}
+		for f.lane = 0; f.lane < 4; f.lane++ {
+			if even {
+				w.storeAt(st, fmt.Sprintf("y%d + %d", i, f.lane*step))
+				continue
+			}
+			w.dims[n] = fmt.Sprintf("(%s + %d)", first, f.lane)
+			w.store(st)
+			w.dims[n] = first
+		}
+	}
+	w.four = nil
 }

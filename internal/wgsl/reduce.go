@@ -32,8 +32,10 @@ func (w *writer) reduceShape() reduceShape {
 			column = true
 		}
 	}
+	// A lane has some eight elements, so that loads overlap and the tree costs
+	// little, or fewer where that would leave a large GPU idle.
 	lanes := 1
-	for lanes < inner && lanes < 256 {
+	for lanes < inner && lanes < 256 && (lanes < 32 || inner/lanes > 8 || outer*lanes < 1<<18) {
 		lanes *= 2
 	}
 	if w.opt.Tile.Software {
@@ -45,6 +47,9 @@ func (w *writer) reduceShape() reduceShape {
 	}
 	if column {
 		tx := min(32, pow2(outer))
+		for tx > 4 && outer/tx < 64 {
+			tx /= 2
+		}
 		return reduceShape{tx, max(1, min(lanes, 256/tx))}
 	}
 	return reduceShape{max(1, min(256/lanes, pow2(outer))), lanes}

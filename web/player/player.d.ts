@@ -34,7 +34,7 @@ export class Player {
   onchange: () => void;
   /** The first error since the last call, "" if there was none. */
   take(): string;
-  load(plan: Plan, progress?: (done: number, total: number) => void): Promise<Loaded>;
+  load(plan: Plan, progress?: (done: number, total: number) => void, buffers?: object[]): Promise<Loaded>;
   write(buffer: object, offset: number, data: ArrayBuffer | ArrayBufferView): void;
   replay(steps: object[]): void;
   read(buffer: object, offset: number, size: number): Promise<Uint8Array>;

@@ -195,10 +195,9 @@ export class Player {
     }
   }
 
-  /** Builds a plan; progress(done, total) counts kernels. Resolves to
-   * {buffers, steps} for write, replay and read. */
-  async load(plan, progress = () => {}) {
-    const buffers = plan.buffers.map((b) => this.buffer(b.size, b.usage, b.label));
+  /** Builds a plan; progress(done, total) counts kernels. Plans that share buffers
+   * are given them. Resolves to {buffers, steps} for write, replay and read. */
+  async load(plan, progress = () => {}, buffers = plan.buffers.map((b) => this.buffer(b.size, b.usage, b.label))) {
     const layouts = plan.kernels.map((k) => this.layout(k.bindings, k.scalars));
     let done = 0;
     const kernels = await Promise.all(plan.kernels.map((k, i) =>

@@ -9,6 +9,9 @@
 //	gpubench -set table           all of these shapes with the table's tiles only
 //	gpubench -set software        the same with tiles for software adapters
 //	gpubench -set step            the MLP's matmuls as the table chooses them
+//	gpubench -set conv            tiles of the convolutions of the digit CNN and of ResNet-18
+//	                              at batch 512 (-only sum, -only matmul_32: some kernels)
+//	gpubench -set conv1           the same for predictions of one image
 //	gpubench -set small -m 64 -n 128 -k 784 -trans NT    tiles of one product
 //
 // Every kernel is checked before it is timed, on random data, against float64
@@ -32,13 +35,16 @@ import (
 
 var (
 	adapter = flag.String("adapter", "", "part of the adapter's name")
-	set     = flag.String("set", "", "floor, large, middle, small, narrow, table, software or step")
+	set     = flag.String("set", "", "floor, large, middle, small, narrow, table, software, step, conv or conv1")
 	flagM   = flag.Int("m", 0, "rows of A")
 	flagN   = flag.Int("n", 0, "columns of B")
 	flagK   = flag.Int("k", 0, "columns of A")
 	trans   = flag.String("trans", "NN", "NN, NT, TN or TT")
 	budget  = flag.Duration("time", 60*time.Millisecond, "time of one measurement")
 	source  = flag.Bool("source", false, "print the kernels of -m -n -k")
+	only    = flag.String("only", "", "conv: part of the names of kernels")
+	images  = flag.Int("images", 0, "conv: size of the batch, instead of the set's")
+	top     = flag.Int("top", 5, "conv: how many of the tiles are printed")
 	checked = flag.Bool("checked", false, "leave run-time bounds checks in")
 )
 
@@ -84,6 +90,10 @@ func main() {
 		for _, s := range mlp {
 			b.tiles(s, softwareTiles())
 		}
+	case *set == "conv":
+		b.convs(convs, true)
+	case *set == "conv1":
+		b.convs(convs1, false)
 	case *set == "step":
 		b.step()
 	default:
@@ -172,7 +182,7 @@ func (p *product) free() {
 	p.c.Destroy()
 }
 
-type kernel struct {
+type kern struct {
 	tile   wgsl.Tile
 	source string
 	wg     [3]int
@@ -186,14 +196,14 @@ type kernel struct {
 func (b *bench) tiles(s shape, tiles []wgsl.Tile) {
 	p := b.product(s)
 	defer p.free()
-	var ks []*kernel
+	var ks []*kern
 	var descs []gpu.PipelineDesc
 	for _, t := range append([]wgsl.Tile{wgsl.ChooseTile(p.mm, b.limits())}, tiles...) {
 		p.mm.Tile = t
 		if p.mm.Check(b.limits()) != nil {
 			continue
 		}
-		k := &kernel{tile: t}
+		k := &kern{tile: t}
 		k.source, k.wg = wgsl.PlainSource(p.mm)
 		if *source {
 			fmt.Println(k.source)
@@ -221,7 +231,7 @@ func (b *bench) tiles(s shape, tiles []wgsl.Tile) {
 	for _, k := range ks[1:] {
 		k.p.Destroy()
 	}
-	slices.SortFunc(ks[1:], func(x, y *kernel) int { return int(x.time - y.time) })
+	slices.SortFunc(ks[1:], func(x, y *kern) int { return int(x.time - y.time) })
 	for i, k := range ks {
 		mark := ""
 		if i == 0 {
@@ -236,13 +246,13 @@ func (b *bench) tiles(s shape, tiles []wgsl.Tile) {
 	}
 }
 
-func (k *kernel) dispatch(s *gpu.Stream) {
+func (k *kern) dispatch(s *gpu.Stream) {
 	check(s.Dispatch(k.p, k.g, nil, 0, uint32(k.wg[0]), uint32(k.wg[1]), uint32(k.wg[2])))
 }
 
 // verify runs the kernel over a poisoned output and returns the relative error
 // of what it wrote (all of it, or samples), NaN included.
-func (b *bench) verify(p *product, k *kernel) float64 {
+func (b *bench) verify(p *product, k *kern) float64 {
 	poison := make([]float32, p.m*p.n)
 	for i := range poison {
 		poison[i] = float32(math.NaN())
@@ -284,7 +294,7 @@ func (b *bench) verify(p *product, k *kernel) float64 {
 
 // race times kernels in turn, round after round, so that a change of the device's
 // clock meets them all. Each turn is one submit of dependent dispatches.
-func (b *bench) race(ks []*kernel) {
+func (b *bench) race(ks []*kern) {
 	const rounds = 7
 	streams := make([]*gpu.Stream, len(ks))
 	counts := make([]int, len(ks))
@@ -402,11 +412,11 @@ var<workgroup> sh: array<f32, %d>;
 
 // step runs the products of the MLP's step one after another.
 func (b *bench) step() {
-	var ks []*kernel
+	var ks []*kern
 	for _, s := range mlp {
 		p := b.product(s)
 		p.mm.Tile = wgsl.ChooseTile(p.mm, b.limits())
-		k := &kernel{tile: p.mm.Tile}
+		k := &kern{tile: p.mm.Tile}
 		k.source, k.wg = wgsl.PlainSource(p.mm)
 		pipes, err := b.d.Compile([]gpu.PipelineDesc{{
 			Label: "step", WGSL: k.source, Trusted: !*checked,

@@ -10,6 +10,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,6 +21,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/weft-ml/weft/web/player"
 )
 
 // config is what the flags say.
@@ -54,6 +57,10 @@ func main() {
 	}
 }
 
+// exportFile holds the code of exported models, for the lab's Export button; its
+// name is lab.CodeFile.
+const exportFile = "export.json"
+
 // modelsFile lists the networks that come with the lab.
 const modelsFile = "models/models.json"
 
@@ -81,6 +88,9 @@ func pack(c config, log io.Writer) error {
 			return err
 		}
 		site[name] = b
+	}
+	if err := site.addExport(); err != nil {
+		return err
 	}
 	// A site without built-in models says so, instead of lacking the list.
 	if site[modelsFile] == nil {
@@ -128,6 +138,17 @@ func (f files) folder(dir, prefix string) error {
 		f[path.Join(prefix, filepath.ToSlash(rel))] = b
 		return err
 	})
+}
+
+// addExport adds the code of exported models, for the lab's Export button.
+func (f files) addExport() error {
+	texts := map[string]string{}
+	for name, b := range player.Export(true) {
+		texts[name] = string(b)
+	}
+	b, err := json.Marshal(texts)
+	f[exportFile] = b
+	return err
 }
 
 // names are the paths in order.

@@ -69,7 +69,7 @@ func TestEmbedded(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := tree(t, c.out)
-	want := []string{"index.html", "assets/main-12345678.js.br", "assets/main-12345678.js.gz", "weft.wasm.br", "weft.wasm.gz", "models/mlp.safetensors", modelsFile, "placeholder.html"}
+	want := []string{"index.html", "assets/main-12345678.js.br", "assets/main-12345678.js.gz", "weft.wasm.br", "weft.wasm.gz", "models/mlp.safetensors", modelsFile, exportFile + ".br", exportFile + ".gz", "placeholder.html"}
 	for _, name := range want {
 		if _, ok := have[name]; !ok {
 			t.Errorf("%s is missing", name)

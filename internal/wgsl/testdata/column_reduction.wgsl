@@ -19,13 +19,12 @@ var<workgroup> m0: array<f32, 256>;
 @compute @workgroup_size(256, 1, 1)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lix: u32) {
   let group = i32(wid.x);
-  let tx = i32(lix) % 32;
-  let lane = i32(lix) / 32;
-  let row_at = group * 32 + tx;
-  let row = min(row_at, 19);
+  let tx = i32(lix) % 4;
+  let lane = i32(lix) / 4;
+  let row = group * 4 + tx;
   let i0 = row;
   var s0 = -bitcast<f32>(inf_bits);
-  for (var e = lane; e < 150; e += 8) {
+  for (var e = lane; e < 150; e += 64) {
     let i1 = e;
     let v0 = (i1 + -100) >= 0 && (i1 + -100) < 50;
     var v1 = f32(0);
@@ -38,15 +37,21 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   }
   m0[lix] = s0;
   workgroupBarrier();
-  if (lane < 4) { m0[lix] = max(m0[lix], m0[i32(lix) + 128]); }
+  if (lane < 32) { m0[lix] = max(m0[lix], m0[i32(lix) + 128]); }
   workgroupBarrier();
-  if (lane < 2) { m0[lix] = max(m0[lix], m0[i32(lix) + 64]); }
+  if (lane < 16) { m0[lix] = max(m0[lix], m0[i32(lix) + 64]); }
   workgroupBarrier();
-  if (lane < 1) { m0[lix] = max(m0[lix], m0[i32(lix) + 32]); }
+  if (lane < 8) { m0[lix] = max(m0[lix], m0[i32(lix) + 32]); }
+  workgroupBarrier();
+  if (lane < 4) { m0[lix] = max(m0[lix], m0[i32(lix) + 16]); }
+  workgroupBarrier();
+  if (lane < 2) { m0[lix] = max(m0[lix], m0[i32(lix) + 8]); }
+  workgroupBarrier();
+  if (lane < 1) { m0[lix] = max(m0[lix], m0[i32(lix) + 4]); }
   workgroupBarrier();
   s0 = m0[tx];
   let v6 = s0;
-  if (lane == 0 && row_at < 20) {
+  if (lane == 0) {
     b2[i0] = v6;
   }
 }

@@ -22,8 +22,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   let group = i32(wid.x);
   let at = group * 64 + i32(lix);
   if (at >= 153) { return; }
-  let i1 = (at) % 3;
-  let i0 = (at) / 3;
+  let i1 = i32(u32(at) % 3u);
+  let i0 = i32(u32(at) / 3u);
   let v0 = (i0 + -1) >= 0 && (i0 + -1) < 50;
   let v1 = (i1) >= 0 && (i1) < 1;
   let v2 = (v0 && v1);

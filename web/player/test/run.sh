@@ -26,5 +26,10 @@ if [ $# -gt 0 ]; then
     exit
 fi
 node --test web/player/test/plan.test.mjs
+EXPORTS="$(mktemp -d)"
+export EXPORTS
+trap 'rm -rf "$EXPORTS"' EXIT
+go run ./format/web/testexport -out "$EXPORTS"
+node --test web/player/test/export.test.mjs
 wasm ./internal/gpu ./internal/cpu/pool ./tensor
 wasm -run 'Fixture|Table' ./conformance

@@ -327,6 +327,18 @@ export interface SaveResult {
   bytes: Uint8Array;
 }
 
+/** Asks for a page module of the model; f16 stores weights as float16. */
+export interface ExportRequest {
+  title: string;
+  f16?: boolean;
+}
+
+/** The module's folder as a ZIP archive. */
+export interface ExportResult {
+  name: string;
+  bytes: Uint8Array;
+}
+
 export interface LoadRequest {
   bytes: Uint8Array;
   name: string;
@@ -403,6 +415,7 @@ export interface Requests {
   prepare: [PrepareRequest, PrepareResult];
   test: [Empty, TestResult];
   save: [Empty, SaveResult];
+  export: [ExportRequest, ExportResult];
   load: [LoadRequest, ModelInfo];
   builtin: [Empty, Builtin[]];
   use: [UseRequest, ModelInfo];

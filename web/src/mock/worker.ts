@@ -154,6 +154,7 @@ const answers: Record<string, (message: Message) => unknown> = {
     };
   },
   save: () => ({ bytes: new Uint8Array(64) }),
+  export: () => ({ name: 'weft-web.zip', bytes: new Uint8Array(64) }),
   load: (m) => {
     if ((m.bytes as Uint8Array).length !== 64) {
       throw Object.assign(new Error(`${String(m.name)} is not a safetensors file: its header is cut off.`), { hint: 'Choose a file that Download made, or one that weft train wrote.' });

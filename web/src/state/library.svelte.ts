@@ -4,6 +4,7 @@
 
 import * as storage from '../lib/storage';
 import type { Builtin, LayerSpec } from '../lib/protocol';
+import { shape } from '../lib/network';
 import { lab } from './lab.svelte';
 import { runs } from './runs.svelte';
 import { toasts } from './toasts.svelte';
@@ -69,6 +70,15 @@ class Library {
     this.#do(async () => {
       const { bytes } = await lab.client.request('save', {});
       storage.download('weft-model.safetensors', bytes);
+    });
+
+  /** The network as a page that runs without Weft. */
+  exportPage = (): Promise<void> =>
+    this.#do(async () => {
+      const title = this.builtins.find((b) => lab.choice === `builtin:${b.file}`)?.title ?? shape(lab.setup.layers);
+      const { name, bytes } = await lab.client.request('export', { title });
+      storage.download(name, bytes);
+      toasts.info('The page is made.', 'Unpack it into any folder of a web site: model.js is the module, index.html shows it.');
     });
 
   upload = (file: File): Promise<void> =>

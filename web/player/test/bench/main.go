@@ -1,6 +1,11 @@
-// Command bench trains the 784-128-10 perceptron as the lab does and prints how
-// fast, as one JSON line for each batch size. Built for js/wasm it is run by
-// go.mjs, on any device; natively it gives the number to compare with.
+// Command bench trains networks, or predicts with them, and prints how fast, as
+// one JSON line for each model, mode and batch size. Built for js/wasm it is run
+// by go.mjs, on any device; natively it gives the number to compare with.
+//
+//	bench                                       the 784-128-10 perceptron as the lab trains it
+//	bench -model cnn -batch 64,512              training steps of the digit CNN
+//	bench -model resnet18 -mode predict -batch 1
+//	bench -model resnet18 -plan                 the kernels of the step, without running it
 package main
 
 import (
@@ -21,45 +26,65 @@ import (
 	"github.com/weft-ml/weft/train/recipes"
 )
 
-var profile bool
+var profile, plan bool
 
 type result struct {
 	Device    string  `json:"device"`
+	Model     string  `json:"model"`
+	Mode      string  `json:"mode"`
 	Batch     int     `json:"batch"`
 	PerSubmit int     `json:"steps_per_submit"`
 	Kernels   int     `json:"kernels"`
 	CompileMs float64 `json:"compile_ms"`
 	FirstMs   float64 `json:"first_step_ms"`
 	StepsPerS float64 `json:"steps_per_s"`
+	StepMs    float64 `json:"step_ms"`               // submitted together
+	AloneMs   float64 `json:"alone_ms,omitempty"`    // prediction: write, run, read back; median
+	GFLOPs    float64 `json:"gflop_per_s,omitempty"` // arithmetic rate
+	MemoryMiB float64 `json:"memory_mib,omitempty"`  // of the program, on the device
 	Loss      float64 `json:"loss"`
 	HeapMiB   float64 `json:"go_heap_mib"`
 }
 
 func main() {
 	name := flag.String("device", "auto", "what device.Open takes")
+	models := flag.String("model", "mlp", "mlp (through the trainer), "+strings.Join(modelNames(), ", ")+"; separated by commas")
+	mode := flag.String("mode", "train", "train or predict")
 	batches := flag.String("batch", "64", "batch sizes, separated by commas")
 	per := flag.Int("per", tensor.MaxSteps, "steps in a submit")
 	seconds := flag.Float64("seconds", 3, "how long to measure")
 	flag.BoolVar(&profile, "profile", false, "also print the time of each kernel")
+	flag.BoolVar(&plan, "plan", false, "print the kernels of the step instead of running it")
 	flag.Parse()
 	dev, err := device.Open(*name)
 	if err != nil {
 		fatal(err)
 	}
-	for _, b := range strings.Split(*batches, ",") {
-		n, err := strconv.Atoi(b)
-		if err != nil {
-			fatal(err)
+	for _, model := range strings.Split(*models, ",") {
+		for _, b := range strings.Split(*batches, ",") {
+			n, err := strconv.Atoi(b)
+			if err != nil {
+				fatal(err)
+			}
+			length := time.Duration(*seconds * float64(time.Second))
+			var r *result
+			if model == "mlp" {
+				r, err = measure(dev, n, *per, length)
+			} else {
+				r, err = measureModel(dev, model, *mode, n, *per, length)
+			}
+			if err != nil {
+				fatal(err)
+			}
+			if r == nil {
+				continue
+			}
+			line, err := json.Marshal(r)
+			if err != nil {
+				fatal(err)
+			}
+			fmt.Println(string(line))
 		}
-		r, err := measure(dev, n, *per, time.Duration(*seconds*float64(time.Second)))
-		if err != nil {
-			fatal(err)
-		}
-		line, err := json.Marshal(r)
-		if err != nil {
-			fatal(err)
-		}
-		fmt.Println(string(line))
 	}
 }
 
@@ -72,7 +97,7 @@ func measure(dev *device.Device, batch, per int, length time.Duration) (*result,
 	if err != nil {
 		return nil, err
 	}
-	r := &result{Device: dev.Name(), Batch: batch}
+	r := &result{Device: dev.Name(), Model: "mlp", Mode: "train", Batch: batch}
 	start := time.Now()
 	s, err := train.NewSteps(train.StepsConfig{Device: dev, Model: model, Options: opts, Train: digits, Preprocessing: prep})
 	if err != nil {
@@ -125,14 +150,10 @@ func measure(dev *device.Device, batch, per int, length time.Duration) (*result,
 	if err := run(func() bool { return time.Since(start) > length }, r.PerSubmit); err != nil {
 		return nil, err
 	}
-	r.StepsPerS = float64(done) / time.Since(start).Seconds()
+	r.rate(done, time.Since(start), s.Program())
 	if profile {
-		times, err := s.Program().Profile(9)
-		if err != nil {
+		if err := printProfile(s.Program()); err != nil {
 			return nil, err
-		}
-		for _, k := range times {
-			fmt.Printf("%10.0f us %8.2f GFLOP/s  %s\n", k.Nanoseconds/1e3, float64(k.FLOPs)/k.Nanoseconds, k.Name)
 		}
 	}
 	var m runtime.MemStats

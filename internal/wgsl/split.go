@@ -1,0 +1,172 @@
+package wgsl
+
+// Splitting long sums over workgroups. The gradient of a convolution's weight is a
+// product with few results and a very long sum (over every pixel of the batch):
+// a tile for each part of the results keeps a few multiprocessors busy and leaves
+// the others idle. Such a product becomes two kernels. The first is a batched
+// product whose batch elements are ranges of k, and leaves partial sums in a
+// temporary; the second adds them in order and runs what was the product's
+// program. Both are ordinary kernels, so that whatever reads plans need not know.
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weft-ml/weft/internal/ir"
+	"github.com/weft-ml/weft/internal/kernel"
+	"github.com/weft-ml/weft/internal/plan"
+)
+
+const (
+	splitBelow  = 264  // workgroups of 64x64 that fill a large GPU twice
+	splitTarget = 1200 // workgroups wanted: so many that it hardly matters how the last ones fall
+	splitLeast  = 256  // steps of k that a part has at least
+	splitMost   = 1024 // parts
+)
+
+// SplitLongSums rewrites the products of a plan whose sums are worth splitting.
+// Software adapters have no multiprocessors to keep busy: nothing happens for them.
+func SplitLongSums(p *plan.Plan, lim TileLimits) {
+	if lim.Software {
+		return
+	}
+	var kernels []*kernel.Kernel
+	for _, k := range p.Kernels {
+		if parts := splitParts(k); parts > 1 {
+			first, second := split(p, k, parts)
+			kernels = append(kernels, first, second)
+			continue
+		}
+		kernels = append(kernels, k)
+	}
+	if len(kernels) != len(p.Kernels) {
+		p.Kernels = kernels
+		p.Layout()
+	}
+}
+
+// splitParts is into how many parts the sum of k is cut; 1 is not at all.
+func splitParts(k *kernel.Kernel) int {
+	if k.Kind != kernel.MatMul {
+		return 1
+	}
+	r := len(k.Dims)
+	m := Matmul{Batch: ir.NumElems(k.Dims[:r-2]), M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K}
+	have := m.workgroups(64, 64)
+	if have >= splitBelow || m.K < 4*splitLeast {
+		return 1
+	}
+	want := min((splitTarget+have-1)/have, m.K/splitLeast, splitMost)
+	best := 1
+	for parts := 2; parts <= want; parts++ {
+		if m.K%parts == 0 && splittable(k, parts) {
+			best = parts
+		}
+	}
+	return best
+}
+
+// splittable reports whether both operands' places stay sums of functions of one
+// loop variable, and evenly spaced from part to part.
+func splittable(k *kernel.Kernel, parts int) bool {
+	for _, v := range []int{k.Product.A, k.Product.B} {
+		for _, t := range splitIndex(k.Vals[v].Index, len(k.Dims), k.Product.K, parts).Terms {
+			if t.Atom.Kind != kernel.AtomDim && dependsOn(t.Atom, 0) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// splitIndex rewrites an index for a new first loop variable, the part, with k
+// counted from its beginning.
+func splitIndex(x kernel.Index, r, size, parts int) kernel.Index {
+	each := size / parts
+	return x.Subst(func(a *kernel.Atom) kernel.Index {
+		if a.N == r {
+			return kernel.Dim(0, parts).Mul(each).Add(kernel.Dim(r+1, each))
+		}
+		return kernel.Dim(a.N+1, a.Hi+1)
+	}, func(a *kernel.Atom) kernel.Index { return kernel.FromVal(a.N, a.Hi+1) })
+}
+
+func split(p *plan.Plan, k *kernel.Kernel, parts int) (first, second *kernel.Kernel) {
+	r := len(k.Dims)
+	results := ir.NumElems(k.Dims)
+	temp := len(p.Buffers)
+	p.Buffers = append(p.Buffers, plan.Buffer{Kind: plan.Temp, DType: ir.F32, Elems: parts * results, Bytes: 4 * parts * results})
+	size := func(dims ...int) string { return strings.Trim(strings.ReplaceAll(fmt.Sprint(dims), " ", "x"), "[]") }
+
+	// The partial sums, in the order of part, then result.
+	first = &kernel.Kernel{Kind: kernel.MatMul, Dims: append([]int{parts}, k.Dims...), Outer: r + 1}
+	first.Name = "matmul_part_" + size(append(slices.Clone(first.Dims), k.Product.K/parts)...)
+	first.Product = &kernel.Product{K: k.Product.K / parts, A: 0, B: 1}
+	buf := map[int]int{} // of k to of first
+	for _, v := range []int{k.Product.A, k.Product.B} {
+		load := k.Vals[v]
+		if _, ok := buf[load.N]; !ok {
+			buf[load.N] = len(first.Bufs)
+			u := k.Bufs[load.N]
+			u.Read, u.Write = true, false
+			first.Bufs = append(first.Bufs, u)
+		}
+		load.N = buf[load.N]
+		load.Index = splitIndex(load.Index, r, k.Product.K, parts)
+		first.Vals = append(first.Vals, load)
+	}
+	first.Vals = append(first.Vals, kernel.Val{Kind: kernel.Acc, DType: ir.F32, Mask: -1})
+	var at kernel.Index
+	for d, n := range first.Dims {
+		at = at.Mul(n).Add(kernel.Dim(d, n))
+	}
+	first.Stores = []kernel.Store{{Val: 2, Buf: len(first.Bufs), Index: at}}
+	first.Bufs = append(first.Bufs, kernel.Buf{ID: temp, DType: ir.F32, Elems: parts * results, Write: true})
+
+	// Their sum, and the rest of the program. Operand A becomes the load of a
+	// partial sum, the product's sum the reduction's result.
+	second = &kernel.Kernel{Kind: kernel.Reduce, Dims: append(slices.Clone(k.Dims), parts), Outer: r}
+	second.Name = "sum_of_parts_" + size(second.Dims...)
+	second.Vals = slices.Clone(k.Vals)
+	second.Stores = slices.Clone(k.Stores)
+	second.Stages = []kernel.Stage{{Op: ir.OpSum, Val: k.Product.A}}
+	at = kernel.Dim(r, parts).Mul(results)
+	stride := results
+	for d, n := range k.Dims {
+		stride /= n
+		at = at.Add(kernel.Dim(d, n).Mul(stride))
+	}
+	second.Vals[k.Product.A] = kernel.Val{Kind: kernel.Load, DType: ir.F32, N: -1, Index: at, Mask: -1, Inner: true}
+	second.Vals[k.Product.B] = kernel.Val{Kind: kernel.Const, DType: ir.F32, Mask: -1}
+	for i, v := range second.Vals {
+		if v.Kind == kernel.Acc {
+			second.Vals[i] = kernel.Val{Kind: kernel.Result, DType: ir.F32, Mask: -1}
+		}
+	}
+	clear(buf)
+	use := func(n int) int {
+		if _, ok := buf[n]; !ok {
+			u := kernel.Buf{ID: temp, DType: ir.F32, Elems: parts * results, Read: true}
+			if n >= 0 {
+				u = k.Bufs[n]
+				u.Read, u.Write = false, false
+			}
+			buf[n] = len(second.Bufs)
+			second.Bufs = append(second.Bufs, u)
+		}
+		return buf[n]
+	}
+	for i := range second.Vals {
+		if v := &second.Vals[i]; v.Kind == kernel.Load {
+			v.N = use(v.N)
+			second.Bufs[v.N].Read = true
+		}
+	}
+	for i := range second.Stores {
+		st := &second.Stores[i]
+		st.Buf = use(st.Buf)
+		second.Bufs[st.Buf].Write = true
+	}
+	return first, second
+}

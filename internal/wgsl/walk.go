@@ -1,0 +1,113 @@
+package wgsl
+
+// Places in memory as sums of offsets. An operand's index expression is split
+// into a part for each loop variable, and each part is asked whether it walks
+// evenly through aligned fours: pixel numbers of an image whose rows are a
+// multiple of four wide do, so that one division serves four pixels, and four
+// adjacent ones can be one load.
+
+import (
+	"fmt"
+
+	"github.com/weft-ml/weft/internal/kernel"
+)
+
+// part is what of x depends on loop variable d.
+func part(x kernel.Index, d int) kernel.Index {
+	var p kernel.Index
+	for _, t := range x.Terms {
+		if dependsOn(t.Atom, d) {
+			p.Terms = append(p.Terms, t)
+		}
+	}
+	return p
+}
+
+func dependsOn(a *kernel.Atom, d int) bool {
+	return a.DependsOn(func(e int) bool { return e == d }, func(int) bool { return false })
+}
+
+// fours describes x as a function of loop variable d: x(4i+j) = x(4i) + j*step
+// for j up to 3, and align divides x(4i). Values and other loop variables in x
+// count as constants of no known divisor. ok is false where x is not so.
+func fours(x kernel.Index, d int) (step, align int, ok bool) {
+	align = x.Const
+	for _, t := range x.Terms {
+		s, a, ok := atomFours(t.Atom, d)
+		if !ok {
+			return 0, 0, false
+		}
+		step += s * t.Coef
+		align = gcd(align, a*t.Coef)
+	}
+	return step, align, true
+}
+
+func atomFours(a *kernel.Atom, d int) (step, align int, ok bool) {
+	switch {
+	case a.Kind == kernel.AtomDim && a.N == d:
+		return 1, 4, true
+	case a.Kind == kernel.AtomDim, a.Kind == kernel.AtomVal:
+		return 0, 1, true
+	}
+	s, al, ok := fours(a.X, d)
+	if !ok {
+		return 0, 0, false
+	}
+	if s == 0 {
+		return 0, 1, true
+	}
+	// x mod c is a multiple of g, so at most c-g: three steps stay below c.
+	g := gcd(al, a.C)
+	if s < 0 || 3*s >= g {
+		return 0, 0, false
+	}
+	if a.Kind == kernel.AtomDiv {
+		return 0, 1, true
+	}
+	return s, g, true
+}
+
+// gcd of zero and n is n: zero is divisible by everything.
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	if a < 0 {
+		return -a
+	}
+	return a
+}
+
+// divisible by 4, where align is what fours returned.
+func divisible(align int) bool { return align%4 == 0 }
+
+// unsigned reports whether x can be computed in u32 as it is written.
+func unsigned(x kernel.Index) bool {
+	if x.Const < 0 {
+		return false
+	}
+	for _, t := range x.Terms {
+		if t.Coef < 0 || t.Atom.Kind >= kernel.AtomDiv && !unsigned(t.Atom.X) {
+			return false
+		}
+	}
+	return true
+}
+
+// walkOf is x, which depends on loop variable d alone, as a function of it.
+func walkOf(x kernel.Index, d int) *Walk {
+	step, _, ok := fours(x, d)
+	return &Walk{Four: ok && step >= 0, Step: step, At: func(i string) string { return offset(x, func(int) string { return "(" + i + ")" }) }}
+}
+
+// offset is x as a u32 expression of loop variables that are u32 expressions.
+func offset(x kernel.Index, dim func(d int) string) string {
+	if unsigned(x) {
+		if len(x.Terms) == 0 {
+			return fmt.Sprintf("%du", x.Const)
+		}
+		return x.Format(dim, nil)
+	}
+	return "u32(" + x.Format(func(d int) string { return "i32" + dim(d) }, nil) + ")"
+}
