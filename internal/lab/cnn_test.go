@@ -361,7 +361,7 @@ func TestRunsReturnTheirMemory(t *testing.T) {
 		cycle()
 		before := cycle()
 		cycle()
-		if after := cycle(); after.GPUBytes != before.GPUBytes || after.GPUBuffers != before.GPUBuffers {
+		if after := cycle(); after.GPUBytes > before.GPUBytes || after.GPUBuffers > before.GPUBuffers {
 			t.Errorf("%s: %d bytes in %d buffers became %d in %d", dev, before.GPUBytes, before.GPUBuffers, after.GPUBytes, after.GPUBuffers)
 		}
 	}
