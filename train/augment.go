@@ -22,6 +22,8 @@ type Augment struct {
 	Rotate float64 `json:"rotate"`
 	// Scale enlarges or shrinks about the centre by up to this share.
 	Scale float64 `json:"scale"`
+	// Nearest takes the nearest pixel instead of interpolating between four.
+	Nearest bool `json:"nearest,omitempty"`
 	// Crop moves by up to this number of whole pixels in each direction, which
 	// is cropping at random from an image with that much padding.
 	Crop int `json:"crop,omitempty"`
@@ -60,7 +62,10 @@ func (a Augment) check() error {
 }
 
 // none reports whether images stay as they are.
-func (a Augment) none() bool { return a == Augment{} || a == Augment{Reflect: true} }
+func (a Augment) none() bool {
+	a.Reflect, a.Nearest = false, false
+	return a == Augment{}
+}
 
 // moves reports whether images move by more than whole pixels.
 func (a Augment) moves() bool { return a.Shift != 0 || a.Rotate != 0 || a.Scale != 0 }
@@ -166,7 +171,7 @@ func (a Augment) crop(t *tensor.Trace, d draws, flat, index *tensor.Tensor, c, h
 }
 
 // gather is read through each image's random affine map with bilinear
-// interpolation; beyond the edge is 0.
+// interpolation, or from the nearest pixel; beyond the edge is 0.
 //
 // The map runs backwards, from the pixel to where its value comes from:
 // source = centre + R (pixel - centre) / scale - shift. It is a product of
@@ -205,21 +210,26 @@ func (a Augment) gather(t *tensor.Trace, d draws, flat, index *tensor.Tensor, c,
 
 	// Truncation of positive numbers is floor, and cheaper.
 	far := float64(4*max(h, w) + a.Crop)
+	base := index.Reshape(b, 1, 1, 1).MulScalar(float64(c)).Add(tensor.Arange(c).Reshape(1, c, 1, 1)).MulScalar(float64(h * w))
+	if a.Nearest {
+		round := func(s *tensor.Tensor) *tensor.Tensor { return s.AddScalar(far + 0.5).To(tensor.Int32).AddScalar(-far) }
+		iy, ix := round(sy), round(sx)
+		seen := within(iy, h).And(within(ix, w)).Reshape(b, 1, h, w)
+		at := iy.MulScalar(float64(w)).Add(ix).Reshape(b, 1, h, w).Add(base)
+		v := flat.IndexSelect(0, at.Reshape(-1)).To(tensor.Float32).Reshape(b, c, h, w)
+		return tensor.Where(seen, v, tensor.Scalar(0))
+	}
 	split := func(s *tensor.Tensor, side int) (at *tensor.Tensor, weights [2]*tensor.Tensor) {
 		at = s.AddScalar(far).To(tensor.Int32).AddScalar(-far)
 		f := s.Sub(at.To(tensor.Float32))
-		inside := func(q *tensor.Tensor) *tensor.Tensor {
-			return q.Ge(whole(0)).And(q.Lt(whole(side)))
-		}
 		zero := tensor.Scalar(0)
 		return at, [2]*tensor.Tensor{
-			tensor.Where(inside(at), f.Neg().AddScalar(1), zero),
-			tensor.Where(inside(at.AddScalar(1)), f, zero),
+			tensor.Where(within(at, side), f.Neg().AddScalar(1), zero),
+			tensor.Where(within(at.AddScalar(1), side), f, zero),
 		}
 	}
 	iy, wy := split(sy, h)
 	ix, wx := split(sx, w)
-	base := index.Reshape(b, 1, 1, 1).MulScalar(float64(c)).Add(tensor.Arange(c).Reshape(1, c, 1, 1)).MulScalar(float64(h * w))
 	at := iy.MulScalar(float64(w)).Add(ix).Reshape(b, 1, h, w).Add(base)
 	sum := tensor.Scalar(0)
 	for corner := range 4 {
@@ -228,6 +238,11 @@ func (a Augment) gather(t *tensor.Trace, d draws, flat, index *tensor.Tensor, c,
 		sum = sum.Add(v.Mul(wy[y].Mul(wx[x]).Reshape(b, 1, h, w)))
 	}
 	return sum
+}
+
+// within tells which coordinates lie in an image of that side.
+func within(at *tensor.Tensor, side int) *tensor.Tensor {
+	return at.Ge(whole(0)).And(at.Lt(whole(side)))
 }
 
 // whole is an Int32 constant, which occupies no memory.

@@ -7,6 +7,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/device"
@@ -34,7 +35,8 @@ type evaluator struct {
 	confusion *tensor.Tensor
 	batch     int
 	classes   int
-	at        int // slot
+	at        int    // slot
+	between   func() // called while the device works, or nil
 }
 
 // evalBatch balances the work of a step against the memory of activations.
@@ -43,7 +45,18 @@ const (
 	leastEvalBatch = 32
 )
 
-func newEvaluator(dev *device.Device, m nn.Module, d *data.Dataset, prep Preprocessing) (*evaluator, error) {
+// Submits are of evalChunk batches, where one takes less than evalSubmit.
+const (
+	evalChunk  = 4
+	evalSubmit = 100 * time.Millisecond
+)
+
+// newEvaluator compiles an evaluation in the given batches, or usual ones if
+// that is 0.
+func newEvaluator(dev *device.Device, m nn.Module, d *data.Dataset, prep Preprocessing, batch int) (*evaluator, error) {
+	if batch == 0 {
+		batch = evalBatch
+	}
 	if dev == nil {
 		dev = device.CPU()
 	}
@@ -55,7 +68,7 @@ func newEvaluator(dev *device.Device, m nn.Module, d *data.Dataset, prep Preproc
 	e.confusion = tensor.NewVariable("confusion", make([]float32, k*k), k, k)
 	var err error
 	// A device may lack the memory for the activations of so many images.
-	for e.batch = min(evalBatch, d.N); ; e.batch /= 4 {
+	for e.batch = min(batch, d.N); ; e.batch /= 4 {
 		if e.prog, err = e.compile(dev, m); err == nil || e.batch <= leastEvalBatch {
 			break
 		}
@@ -97,8 +110,10 @@ func (e *evaluator) run(ctx context.Context) (*Score, error) {
 		_, err := e.prog.Collect(func(_ int, r []float32) { loss += float64(r[0]) })
 		return err
 	}
-	const chunk = 4
-	flying := 0
+	// Submits of a slow network are short, so that whoever waits for something
+	// else is not kept waiting.
+	chunk, flying := 1, 0
+	begin := time.Now()
 	for at := 0; at < e.data.n; {
 		n := min(chunk, (e.data.n-at+e.batch-1)/e.batch)
 		first := at
@@ -112,6 +127,14 @@ func (e *evaluator) run(ctx context.Context) (*Score, error) {
 				return nil, err
 			}
 			flying--
+			now := time.Now()
+			if chunk = 1; now.Sub(begin) < evalSubmit {
+				chunk = evalChunk
+			}
+			begin = now
+		}
+		if e.between != nil {
+			e.between()
 		}
 		if err := context.Cause(ctx); err != nil {
 			for ; flying > 0; flying-- {
@@ -152,7 +175,7 @@ func (e *evaluator) close() {
 
 // Evaluate runs model over every image of d once.
 func Evaluate(ctx context.Context, dev *device.Device, m nn.Module, d *data.Dataset, prep Preprocessing) (*Score, error) {
-	e, err := newEvaluator(dev, m, d, prep)
+	e, err := newEvaluator(dev, m, d, prep, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -19,10 +19,17 @@ import (
 type StepsConfig struct {
 	Device *device.Device
 	Model  nn.Module // keeps its present weights
-	// Options as for a Trainer, but without accumulation and averaged weights.
+	// Average takes the averaged weights where Options ask for them; it is
+	// built like Model and begins with the weights that it has.
+	Average nn.Module
+	// Options as for a Trainer, but without accumulation.
 	Options       Options
 	Train         *data.Dataset // split as Options say
 	Preprocessing Preprocessing
+	// EvalBatch is the number of images that Validate gives the network at
+	// once; 0 is a usual one. Between is called while it works.
+	EvalBatch int
+	Between   func()
 }
 
 // Steps is the training step of a run without a loop around it. It is not safe
@@ -36,6 +43,8 @@ type Steps struct {
 	step           *stepper
 	opts           Options
 	prep           Preprocessing
+	evalBatch      int
+	between        func()
 	trainN         int
 	valSet         *data.Dataset
 	val            *evaluator
@@ -59,13 +68,16 @@ func InitModel(r *Recipe, p Preprocessing, classes int, o Options, layers []Laye
 
 // NewSteps compiles the step and stands before the first batch of epoch 0.
 func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
-	s := &Steps{opts: cfg.Options, prep: cfg.Preprocessing}
+	s := &Steps{opts: cfg.Options, prep: cfg.Preprocessing, evalBatch: cfg.EvalBatch, between: cfg.Between}
 	o := &s.opts
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	if o.micro() > 1 || o.EMA > 0 {
-		return nil, fmt.Errorf("accumulation and averaged weights need a Trainer")
+	if o.micro() > 1 {
+		return nil, fmt.Errorf("accumulation needs a Trainer")
+	}
+	if o.EMA > 0 && cfg.Average == nil {
+		return nil, fmt.Errorf("averaged weights need a second network")
 	}
 	if err := cfg.Train.Check(); err != nil {
 		return nil, err
@@ -80,6 +92,9 @@ func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
 	}
 	s.Rate, s.Momentum, s.WeightDecay = o.schedule(s.Total()), o.Momentum, o.WeightDecay
 	s.step = &stepper{dev: cfg.Device, opts: o, model: cfg.Model, data: newResident(set, cfg.Preprocessing)}
+	if o.EMA > 0 {
+		s.step.average = cfg.Average
+	}
 	s.order = make([]int32, set.N)
 	s.step.order = tensor.NewIntVariable("order", s.order, set.N)
 	if s.step.optim, err = newOptimizer(o, nn.Trainable(cfg.Model), true); err != nil {
@@ -148,17 +163,18 @@ func (s *Steps) Collect(f func(loss, accuracy float64)) (int, error) {
 	return s.step.update.Collect(s.collectResults)
 }
 
-// Validate evaluates the held-out images, in evaluation mode; nil without
-// such. It compiles its program the first time.
+// Validate evaluates the held-out images, in evaluation mode and with averaged
+// weights where there are such; nil without images. It compiles its program the first time.
 func (s *Steps) Validate(ctx context.Context) (*Score, error) {
 	if s.valSet == nil {
 		return nil, nil
 	}
 	if s.val == nil {
 		var err error
-		if s.val, err = newEvaluator(s.step.dev, s.opts.Evaluated(s.step.model), s.valSet, s.prep); err != nil {
+		if s.val, err = newEvaluator(s.step.dev, s.opts.Evaluated(s.step.evaluated()), s.valSet, s.prep, s.evalBatch); err != nil {
 			return nil, err
 		}
+		s.val.between = s.between
 	}
 	return s.val.run(ctx)
 }
@@ -175,10 +191,10 @@ func (s *Steps) NextBatch(t *tensor.Trace, at *tensor.Tensor) (x, labels *tensor
 // end it is that of the last one.
 func (s *Steps) Position() int { return min(s.batch, s.perEpoch-1) * s.opts.Batch }
 
-// Variables are the parameters and the optimizer's state.
+// Variables are the parameters, the optimizer's state and averaged weights.
 func (s *Steps) Variables() []nn.Param { return s.step.variables() }
 
-// Close returns the run's device memory. The model keeps its weights.
+// Close returns the run's device memory. The networks keep their weights.
 func (s *Steps) Close() {
 	s.val.close()
 	s.step.close()

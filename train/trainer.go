@@ -227,7 +227,7 @@ func prepare(cfg Config) (_ *Trainer, err error) {
 		return nil, err
 	}
 	if t.valSet != nil {
-		if t.val, err = newEvaluator(cfg.Device, o.Evaluated(s.evaluated()), t.valSet, t.info.Preprocessing); err != nil {
+		if t.val, err = newEvaluator(cfg.Device, o.Evaluated(s.evaluated()), t.valSet, t.info.Preprocessing, 0); err != nil {
 			return nil, err
 		}
 	}

@@ -143,7 +143,7 @@ func (s *Session) kernels() (list []KernelInfo, err error) {
 	o.EMA, o.Augment, o.ValFraction, o.Batch = 0, train.Augment{}, 0, 64
 	if t := s.run; t != nil {
 		o = t.opts
-		o.ValFraction = 0
+		o.ValFraction, o.EMA = 0, 0
 	}
 	set := synthetic.Digits(max(o.Batch, 64), 3)
 	if m := s.model; m != nil && len(m.classes) == len(digitNames) {

@@ -156,6 +156,11 @@ func (c *snapshot) restore(vars []nn.Param) error {
 	if len(vars) != len(c.vars) {
 		return fmt.Errorf("a snapshot of %d variables for %d", len(c.vars), len(vars))
 	}
+	return c.fill(vars)
+}
+
+// fill gives vars, the first of those of the snapshot, their contents.
+func (c *snapshot) fill(vars []nn.Param) error {
 	for i, v := range vars {
 		var err error
 		if v.Value.DType() == tensor.Int32 {
@@ -168,6 +173,15 @@ func (c *snapshot) restore(vars []nn.Param) error {
 		}
 	}
 	return nil
+}
+
+// copyVariables gives to, which are made like from, the contents of from.
+func copyVariables(to, from []nn.Param) error {
+	c, err := takeSnapshot(from)
+	if err != nil {
+		return err
+	}
+	return c.restore(to)
 }
 
 // recoverDevice opens the device again after cause and brings everything back
@@ -191,6 +205,7 @@ func (s *Session) recoverDevice(cause error) error {
 		message = fmt.Sprintf("The graphics device was lost (%v) and cannot be opened again (%v); training goes on on the CPU.", cause, err)
 	}
 	old.Close()
+	s.preview.close()
 	s.model.close()
 	if s.run != nil {
 		if err := s.run.rebuild(s); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/weft-ml/weft/nn"
@@ -18,15 +19,20 @@ const (
 	bins      = 32
 )
 
-// inspection is what the page wants to see.
+// inspection is what the page wants to see. Activations take one image,
+// gradients a whole batch, forward and back, so each has its own pace.
 type inspection struct {
 	on      bool
 	every   time.Duration
-	next    time.Time
+	next    time.Time // of activations
+	deep    time.Time // of what follows from parameters
 	pixels  []byte
 	sample  int
 	weights bool
-	ratios  map[string]float64 // of the last update that was watched
+	model   *model                // that parts and ratios are of
+	step    int                   // that parts are of
+	parts   map[string]*LayerView // what followed from parameters then
+	ratios  map[string]float64    // of the last update that was watched
 }
 
 func (i *inspection) due() bool { return i.on && !time.Now().Before(i.next) }
@@ -38,6 +44,7 @@ func (s *Session) setInspect(ctx context.Context, q *InspectRequest) (*Empty, er
 			*i = inspection{}
 			return nil
 		}
+		more := !i.on || q.Weights && !i.weights
 		if err := s.haveModel(); err != nil {
 			return err
 		}
@@ -51,9 +58,12 @@ func (s *Session) setInspect(ctx context.Context, q *InspectRequest) (*Empty, er
 		i.on, i.every = true, time.Duration(float64(time.Second)/min(hz, maxHz))
 		i.pixels, i.sample, i.weights = q.Pixels, q.Sample, q.Weights
 		if s.run != nil && s.run.state == Running {
+			if more {
+				i.next, i.deep = time.Time{}, time.Time{}
+			}
 			return nil // the next submit shows it
 		}
-		return s.look()
+		return s.look(more || i.deep.IsZero() || i.model != s.model || i.step != s.model.steps)
 	})
 }
 
@@ -76,11 +86,13 @@ func (s *Session) compileFlat() error {
 	if m.flat != nil {
 		return nil
 	}
-	params := nn.Values(nn.Params(m.net))
+	params := nn.Values(nn.Trainable(m.net))
+	net := m.watched()
 	var err error
 	m.flat, err = tensor.Compile(s.dev, func(tr *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
+		tr.SetTraining(true)
 		x, labels := t.steps.NextBatch(tr, tr.Int("at"))
-		loss := nn.CrossEntropy(m.net.Forward(x), labels, nn.ClassOptions{Smoothing: t.opts.LabelSmoothing})
+		loss := nn.CrossEntropy(net.Forward(x), labels, nn.ClassOptions{Smoothing: t.opts.LabelSmoothing})
 		var all []*tensor.Tensor
 		for _, v := range params {
 			all = append(all, v.Reshape(-1))
@@ -96,11 +108,28 @@ func (s *Session) compileFlat() error {
 	return nil
 }
 
+// watched is the network as training sees it, without what training leaves
+// behind: batch norm takes the batch's statistics, but moves other running ones
+// than the network's; and nothing is dropped.
+func (m *model) watched() nn.Sequential {
+	net := slices.Clone(m.net)
+	for i, mod := range net {
+		switch mod := mod.(type) {
+		case *nn.BatchNorm:
+			own := *mod
+			other := nn.NewBatchNorm(own.RunningMean.Len(), nn.BatchNormOptions{NoAffine: true})
+			own.RunningMean, own.RunningVar, own.NumBatchesTracked = other.RunningMean, other.RunningVar, other.NumBatchesTracked
+			m.scratch = append(m.scratch, nn.Params(other)...)
+			net[i] = &own
+		case nn.Dropout:
+			net[i] = nn.Identity{}
+		}
+	}
+	return net
+}
+
 // readFlat gives the parameters and their gradients, each end to end.
 func (s *Session) readFlat() (params, grads []float32, err error) {
-	if err := s.compileFlat(); err != nil {
-		return nil, nil, err
-	}
 	if err := s.model.flat.SetScalar("at", float64(s.run.steps.Position())); err != nil {
 		return nil, nil, err
 	}
@@ -115,17 +144,75 @@ func (s *Session) readFlat() (params, grads []float32, err error) {
 	return v[:len(v)/2], v[len(v)/2:], nil
 }
 
-// look sends what there is to see. While training it does one update on its
-// own, so as to see what that changes.
-func (s *Session) look() error {
+// look sends what there is to see; deep looks at gradients anew. While training
+// that takes one update on its own, so as to see what it changes.
+func (s *Session) look(deep bool) error {
 	i, t := &s.inspect, s.run
-	begin := time.Now()
 	if err := s.drain(); err != nil {
 		return err
 	}
+	// What happens once is no part of a view's time.
+	if err := s.compileForward(); err != nil {
+		return err
+	}
+	if deep && t != nil {
+		if err := s.compileFlat(); err != nil {
+			return err
+		}
+	}
+	begin := time.Now()
+	// A view may take its share of the time, but a slow one is still shown now
+	// and then.
+	pause := func(from time.Time) time.Time {
+		return from.Add(max(i.every, time.Duration(float64(time.Since(from))/lookShare)))
+	}
+	if deep {
+		if err := s.lookDeep(); err != nil {
+			return err
+		}
+		i.deep = pause(begin)
+		begin = time.Now()
+	}
+	m := s.model
+	image := s.shown()
+	acts, _, err := s.run1(image)
+	if err != nil {
+		return err
+	}
+	e := &InspectEvent{Step: m.steps, Pixels: image}
+	for k, l := range m.layers {
+		v := LayerView{Name: l.name}
+		if p := i.parts[l.name]; p != nil && i.model == m {
+			v = *p
+		}
+		v.Activations, v.ActivationHist = &Tensor{acts[k].Shape, acts[k].Values}, histogram(acts[k].Values)
+		e.Layers = append(e.Layers, v)
+	}
+	i.next = pause(begin)
+	if t != nil {
+		t.last = time.Now()
+	}
+	s.opts.Emit("inspect", e)
+	return nil
+}
+
+// lookDeep looks at the parameters and, in a run, at their gradients.
+func (s *Session) lookDeep() error {
+	i, t, m := &s.inspect, s.run, s.model
 	var params, grads []float32
 	var err error
-	if t != nil {
+	if i.model != m {
+		i.ratios = nil
+	}
+	if t == nil {
+		for _, p := range nn.Trainable(m.net) {
+			x, err := p.Value.Read()
+			if err != nil {
+				return err
+			}
+			params = append(params, x...)
+		}
+	} else {
 		if params, grads, err = s.readFlat(); err != nil {
 			return err
 		}
@@ -140,18 +227,25 @@ func (s *Session) look() error {
 			if params, _, err = s.readFlat(); err != nil {
 				return err
 			}
-			i.ratios = s.model.ratios(before, params)
+			i.ratios = m.ratios(before, params)
 		}
 	}
-	e, err := s.view(params, grads)
-	if err != nil {
-		return err
-	}
-	if i.on {
-		took := time.Since(begin)
-		i.next = begin.Add(max(i.every, time.Duration(float64(took)/lookShare)))
-	}
-	s.opts.Emit("inspect", e)
+	i.model, i.step, i.parts = m, m.steps, map[string]*LayerView{}
+	m.each(func(l layer, from, to int) {
+		n := l.weight.Len()
+		v := &LayerView{Name: l.name, Bias: params[from+n : to], WeightHist: histogram(params[from : from+n])}
+		if i.weights {
+			v.Weights = &Tensor{l.weight.Shape(), params[from : from+n]}
+		}
+		if grads != nil {
+			v.Grad = &Grad{norm(grads[from:to])}
+			v.GradHist = histogram(grads[from : from+n])
+		}
+		if r, ok := i.ratios[l.name]; ok {
+			v.Update = &Update{r}
+		}
+		i.parts[l.name] = v
+	})
 	return nil
 }
 
@@ -159,10 +253,9 @@ func (s *Session) look() error {
 func (m *model) each(f func(l layer, from, to int)) {
 	at := 0
 	for _, l := range m.layers {
-		if l.linear != nil {
-			n := nn.Count(nn.Params(l.linear))
-			f(l, at, at+n)
-			at += n
+		if l.weight != nil {
+			f(l, at, at+l.params)
+			at += l.params
 		}
 	}
 }
@@ -180,58 +273,6 @@ func (m *model) ratios(before, after []float32) map[string]float64 {
 		r[l.name] = math.Sqrt(diff) / max(math.Sqrt(size), 1e-30)
 	})
 	return r
-}
-
-// view builds the event; without a run there are no gradients and the
-// parameters are read one by one.
-func (s *Session) view(params, grads []float32) (*InspectEvent, error) {
-	m := s.model
-	acts, _, err := s.run1(s.shown())
-	if err != nil {
-		return nil, err
-	}
-	if params == nil {
-		for _, p := range nn.Params(m.net) {
-			x, err := p.Value.Read()
-			if err != nil {
-				return nil, err
-			}
-			params = append(params, x...)
-		}
-	}
-	e := &InspectEvent{Step: m.steps}
-	for k, l := range m.layers {
-		e.Layers = append(e.Layers, LayerView{
-			Name:        l.name,
-			Activations: &Tensor{acts[k].Shape, acts[k].Values}, ActivationHist: histogram(acts[k].Values),
-		})
-	}
-	m.each(func(l layer, from, to int) {
-		v := &e.Layers[m.index(l.name)]
-		n := l.linear.Weight.Len()
-		v.Bias = params[from+n : to]
-		v.WeightHist = histogram(params[from : from+n])
-		if s.inspect.weights {
-			v.Weights = &Tensor{l.linear.Weight.Shape(), params[from : from+n]}
-		}
-		if grads != nil {
-			v.Grad = &Grad{norm(grads[from:to])}
-			v.GradHist = histogram(grads[from : from+n])
-		}
-		if r, ok := s.inspect.ratios[l.name]; ok {
-			v.Update = &Update{r}
-		}
-	})
-	return e, nil
-}
-
-func (m *model) index(name string) int {
-	for i, l := range m.layers {
-		if l.name == name {
-			return i
-		}
-	}
-	return -1
 }
 
 func norm(x []float32) float64 {

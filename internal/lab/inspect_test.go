@@ -21,7 +21,7 @@ func TestInspectWhileTraining(t *testing.T) {
 			// A view has updates once a step lies between it and the one before.
 			moved := func() int {
 				return slices.IndexFunc(of[InspectEvent](b, "inspect"), func(e *InspectEvent) bool {
-					return e.Step > 0 && e.Layers[0].Update != nil
+					return e.Step > 0 && e.Layers[0].Update != nil && e.Layers[0].Weights != nil
 				})
 			}
 			b.until("views", func() bool { return moved() >= 0 })

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/weft-ml/weft/format/safetensors"
@@ -29,6 +31,7 @@ var mnistInput = train.Preprocessing{Channels: 1, Height: side, Width: side, Sca
 // input of the scale that it was trained on.
 type model struct {
 	net     nn.Sequential
+	average nn.Sequential // of a run with averaged weights, else nil
 	layers  []layer
 	spec    []LayerSpec
 	prep    train.Preprocessing
@@ -41,15 +44,31 @@ type model struct {
 	// Compiled when first needed.
 	forward *tensor.Program
 	flat    *tensor.Program // parameters and gradients, for a run
+	scratch []nn.Param      // of flat
 }
 
 // layer is a module of the network that people should see.
 type layer struct {
-	name   string
-	kind   string
-	module nn.Module
-	at     int // in net
-	linear *nn.Linear
+	name         string
+	kind         string
+	at           int // in net
+	in, out      []int
+	weight, bias *tensor.Tensor // nil where it has no parameters
+	params       int
+	flops        int // of an image, counting its products
+}
+
+// parameters are the weight and bias that a module has.
+func parameters(m nn.Module) (weight, bias *tensor.Tensor) {
+	switch m := m.(type) {
+	case *nn.Linear:
+		return m.Weight, m.Bias
+	case *nn.Conv2d:
+		return m.Weight, m.Bias
+	case *nn.BatchNorm:
+		return m.Weight, m.Bias
+	}
+	return nil, nil
 }
 
 func newModel(net nn.Sequential, prep train.Preprocessing, classes []string) (*model, error) {
@@ -58,18 +77,52 @@ func newModel(net nn.Sequential, prep train.Preprocessing, classes []string) (*m
 		return nil, err
 	}
 	m := &model{net: net, spec: spec, prep: prep, classes: classes}
+	kinds := spec
+	if len(kinds) < len(net) {
+		kinds = append([]LayerSpec{{Type: "flatten"}}, kinds...) // which goes without saying
+	}
 	count := map[string]int{}
+	// Nothing is computed here, shapes are all that matters.
+	x := tensor.Zeros(1, prep.Channels, prep.Height, prep.Width)
 	for i, mod := range net {
-		if _, ok := mod.(nn.Flatten); ok {
+		l := layer{kind: kinds[i].Type, at: i, in: x.Shape()[1:]}
+		x = mod.Forward(x)
+		l.out = x.Shape()[1:]
+		if l.kind == "flatten" {
 			continue
 		}
-		kind := spec[len(m.layers)].Type
-		count[kind]++
-		l := layer{name: fmt.Sprintf("%s%d", kind, count[kind]), kind: kind, module: mod, at: i}
-		l.linear, _ = mod.(*nn.Linear)
+		count[l.kind]++
+		l.name = l.kind + strconv.Itoa(count[l.kind])
+		if l.weight, l.bias = parameters(mod); l.weight != nil {
+			l.params = nn.Count(nn.Params(mod))
+			switch l.kind {
+			case "linear":
+				l.flops = 2 * l.weight.Len()
+			case "conv":
+				l.flops = 2 * l.weight.Len() * l.out[1] * l.out[2]
+			}
+		}
 		m.layers = append(m.layers, l)
 	}
 	return m, nil
+}
+
+// evaluated is the network whose answers count: the averaged one if there is
+// one.
+func (m *model) evaluated() nn.Sequential {
+	if m.average != nil {
+		return m.average
+	}
+	return m.net
+}
+
+// size is the number of values of a shape.
+func size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
 }
 
 // close returns the memory of the compiled programs; the weights stay.
@@ -90,6 +143,26 @@ func (m *model) changed() {
 		m.flat.Close()
 		m.flat = nil
 	}
+	free(m.scratch)
+	m.scratch = nil
+}
+
+// settle gives the network its averaged weights for good, when a run ends.
+func (m *model) settle() error {
+	if m.average == nil {
+		return nil
+	}
+	m.close()
+	err := copyVariables(nn.Params(m.net), nn.Params(m.average))
+	free(nn.Params(m.average))
+	m.average = nil
+	return err
+}
+
+func free(vars []nn.Param) {
+	for _, p := range vars {
+		p.Value.Free()
+	}
 }
 
 // release returns all device memory, when another model takes its place.
@@ -98,27 +171,23 @@ func (m *model) release() {
 		return
 	}
 	m.close()
-	for _, p := range nn.Params(m.net) {
-		p.Value.Free()
-	}
+	free(nn.Params(m.net))
 }
 
 func (m *model) info() *ModelInfo {
-	r := &ModelInfo{Spec: m.spec, Steps: m.steps, Classes: m.classes, Params: nn.Count(nn.Params(m.net))}
-	r.Bytes = 4 * r.Params
-	width := m.prep.Channels * m.prep.Height * m.prep.Width
+	r := &ModelInfo{Spec: m.spec, Steps: m.steps, Classes: m.classes}
 	for i, l := range m.layers {
-		info := LayerInfo{Name: l.name, Kind: l.kind, In: width, Out: width}
-		if l.linear != nil {
-			info.Out = l.linear.Weight.Dim(0)
-			info.Params = nn.Count(nn.Params(l.linear))
-			if i+1 < len(m.layers) && m.layers[i+1].linear == nil && m.layers[i+1].kind != "dropout" {
+		info := LayerInfo{Name: l.name, Kind: l.kind, In: size(l.in), Out: size(l.out), Shape: l.out, Params: l.params, FLOPs: l.flops}
+		if l.kind == "linear" || l.kind == "conv" {
+			if i+1 < len(m.layers) && slices.Contains(activations, m.layers[i+1].kind) {
 				info.Activation = m.layers[i+1].kind
 			}
 		}
-		width = info.Out
+		r.Params += l.params
+		r.FLOPs += l.flops
 		r.Layers = append(r.Layers, info)
 	}
+	r.Bytes = 4 * r.Params
 	return r
 }
 
@@ -168,14 +237,15 @@ func (s *Session) haveModel() error {
 }
 
 // layerNamed finds a layer with weights.
-func (m *model) layerNamed(name string) (*nn.Linear, error) {
+func (m *model) layerNamed(name string) (*layer, error) {
 	var names []string
-	for _, l := range m.layers {
-		if l.linear == nil {
+	for i := range m.layers {
+		l := &m.layers[i]
+		if l.weight == nil {
 			continue
 		}
 		if l.name == name {
-			return l.linear, nil
+			return l, nil
 		}
 		names = append(names, l.name)
 	}
@@ -192,11 +262,20 @@ func (s *Session) weights(ctx context.Context, q *WeightsRequest) (*WeightsResul
 		if err != nil {
 			return err
 		}
-		r.Shape = l.Weight.Shape()
-		if r.Values, err = l.Weight.Read(); err != nil {
-			return err
+		mod := s.model.evaluated()[l.at]
+		weight, bias := parameters(mod)
+		r.Shape = weight.Shape()
+		for to, from := range map[*[]float32]*tensor.Tensor{&r.Values: weight, &r.Bias: bias} {
+			if *to, err = from.Read(); err != nil {
+				return err
+			}
 		}
-		r.Bias, err = l.Bias.Read()
+		if n, ok := mod.(*nn.BatchNorm); ok {
+			if r.Mean, err = n.RunningMean.Read(); err != nil {
+				return err
+			}
+			r.Variance, err = n.RunningVar.Read()
+		}
 		return err
 	})
 }
@@ -213,7 +292,7 @@ func (s *Session) save(ctx context.Context, _ *Empty) (*SaveResult, error) {
 			Data: m.data, State: train.State{Step: m.steps, Done: true}, Test: m.score,
 		}
 		var b bytes.Buffer
-		if err := train.WriteModel(&b, m.net, info); err != nil {
+		if err := train.WriteModel(&b, m.evaluated(), info); err != nil {
 			return err
 		}
 		r.Bytes = b.Bytes()

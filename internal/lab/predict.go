@@ -24,7 +24,7 @@ func (s *Session) compileForward() error {
 	m.forward, err = tensor.Compile(s.dev, func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
 		x := m.input(in[0])
 		var all []*tensor.Tensor
-		for _, mod := range m.net {
+		for _, mod := range m.evaluated() {
 			x = mod.Forward(x)
 			if _, ok := mod.(nn.Flatten); !ok {
 				all = append(all, x.Reshape(-1))
@@ -54,9 +54,10 @@ func (s *Session) run1(image []byte) (acts []Activation, probabilities []float32
 	if err != nil {
 		return nil, nil, err
 	}
-	for i, info := range s.model.info().Layers {
-		acts = append(acts, Activation{Name: s.model.layers[i].name, Shape: []int{info.Out}, Values: v[:info.Out:info.Out]})
-		v = v[info.Out:]
+	for _, l := range s.model.layers {
+		n := size(l.out)
+		acts = append(acts, Activation{Name: l.name, Shape: l.out, Values: v[:n:n]})
+		v = v[n:]
 	}
 	return acts, v, nil
 }

@@ -63,13 +63,16 @@ type ModelRequest struct {
 }
 
 // LayerInfo is one layer of a network. Activation is the name of the function
-// that follows, if one does.
+// that follows, if one does; In and Out are numbers of values, Shape is that of
+// the result for one image, and FLOPs counts the products for one.
 type LayerInfo struct {
 	Name       string `json:"name"`
 	Kind       string `json:"kind"`
 	In         int    `json:"in"`
 	Out        int    `json:"out"`
+	Shape      []int  `json:"shape"`
 	Params     int    `json:"params"`
+	FLOPs      int    `json:"flops"`
 	Activation string `json:"activation,omitempty"`
 }
 
@@ -79,6 +82,7 @@ type ModelInfo struct {
 	Layers  []LayerInfo `json:"layers"`
 	Params  int         `json:"params"`
 	Bytes   int         `json:"bytes"`
+	FLOPs   int         `json:"flops"`
 	Spec    []LayerSpec `json:"spec"`
 	Steps   int         `json:"steps"`
 	Classes []string    `json:"classes"`
@@ -97,7 +101,17 @@ type TrainConfig struct {
 	Momentum       float64 `json:"momentum"`
 	LabelSmoothing float64 `json:"labelSmoothing"`
 	ValFraction    float64 `json:"valFraction"`
-	Augment        bool    `json:"augment"`
+	// Warmup is the share of updates in which the rate rises, EMA the decay of
+	// averaged weights, 0 for none.
+	Warmup float64 `json:"warmup"`
+	EMA    float64 `json:"ema"`
+	// How far training images are turned, scaled and shifted at random: degrees
+	// and shares, 0 for not at all; Nearest takes pixels as they are instead of
+	// interpolating.
+	Rotate  float64 `json:"rotate"`
+	Scale   float64 `json:"scale"`
+	Shift   float64 `json:"shift"`
+	Nearest bool    `json:"nearest"`
 }
 
 // StartRequest begins a run. It starts from the initial weights of the
@@ -135,6 +149,25 @@ const (
 type TrainState struct {
 	State string `json:"state"`
 	Step  int    `json:"step"`
+}
+
+// AugmentRequest asks how a configuration's augmentation changes images, Rows
+// times for each of them, with the random numbers of update Draw of the seed.
+type AugmentRequest struct {
+	Rotate  float64 `json:"rotate"`
+	Scale   float64 `json:"scale"`
+	Shift   float64 `json:"shift"`
+	Nearest bool    `json:"nearest"`
+	Seed    int     `json:"seed"`
+	Draw    int     `json:"draw"`
+	Rows    int     `json:"rows"`
+}
+
+// AugmentResult holds training images, one of each class, and Rows times as
+// many made of them, row by row; each has 784 bytes.
+type AugmentResult struct {
+	Originals []byte `json:"originals"`
+	Pixels    []byte `json:"pixels"`
 }
 
 // StepRequest does N updates of a paused run, 1 if N is 0.
@@ -205,8 +238,10 @@ type InspectRequest struct {
 }
 
 // InspectEvent shows the network as it is after Step updates.
+// Pixels is the image whose activations are shown.
 type InspectEvent struct {
 	Step   int         `json:"step"`
+	Pixels []byte      `json:"pixels"`
 	Layers []LayerView `json:"layers"`
 }
 
@@ -253,11 +288,14 @@ type WeightsRequest struct {
 	Layer string `json:"layer"`
 }
 
-// WeightsResult is a layer's weight matrix [out, in] and its bias.
+// WeightsResult is a layer's weight, [out, in], [out, in, side, side] or
+// [channels], and its bias; of a batch norm also the running statistics.
 type WeightsResult struct {
-	Shape  []int     `json:"shape"`
-	Values []float32 `json:"values"`
-	Bias   []float32 `json:"bias"`
+	Shape    []int     `json:"shape"`
+	Values   []float32 `json:"values"`
+	Bias     []float32 `json:"bias"`
+	Mean     []float32 `json:"mean,omitempty"`
+	Variance []float32 `json:"variance,omitempty"`
 }
 
 // PredictRequest holds an image of 784 bytes.

@@ -20,6 +20,9 @@ const (
 	// way: together they are how long a pause takes.
 	submitTime = 25 * time.Millisecond
 	inFlight   = 3
+	// slowStep is the time of an update from which on one at a time is under
+	// way: the device is not kept waiting much, and a person is not either.
+	slowStep = 100 * time.Millisecond
 	// eventEvery is how often a run reports.
 	eventEvery = 100 * time.Millisecond
 	// rateWindow is what steps per second are averaged over.
@@ -47,6 +50,7 @@ type run struct {
 	epochSteps      int
 
 	chunk   int // updates of the next submit
+	depth   int // submits that may be under way
 	last    time.Time
 	rate    rateMeter
 	event   TrainEvent // what is new since the last event
@@ -68,6 +72,7 @@ func (c *TrainConfig) options() (train.Options, error) {
 	o := train.Options{
 		Epochs: c.Epochs, Batch: c.Batch, Optimizer: c.Optimizer, LR: c.LR, MinLR: c.MinLR, Schedule: c.Schedule,
 		WeightDecay: c.WeightDecay, LabelSmoothing: c.LabelSmoothing, ValFraction: c.ValFraction, KeepLast: true,
+		Warmup: c.Warmup, EMA: c.EMA, Augment: train.Augment{Shift: c.Shift, Rotate: c.Rotate, Scale: c.Scale, Nearest: c.Nearest},
 	}
 	switch c.Optimizer {
 	case "momentum":
@@ -78,9 +83,6 @@ func (c *TrainConfig) options() (train.Options, error) {
 		if o.Momentum = c.Momentum; o.Momentum == 0 {
 			o.Momentum = 0.95
 		}
-	}
-	if c.Augment {
-		o.Augment = recipes.MNISTMLP.Options.Augment
 	}
 	if c.Seed < 0 {
 		return o, fmt.Errorf("seed: %d, want 0 or more", c.Seed)
@@ -129,6 +131,7 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 			return err
 		}
 		s.run = t
+		s.inspect.next, s.inspect.deep = time.Time{}, time.Time{}
 		if err := s.snapshotRun(); err != nil {
 			return err
 		}
@@ -146,23 +149,25 @@ func (m *model) reset(o train.Options) error {
 	if err != nil {
 		return err
 	}
-	from := nn.Params(fresh)
-	for i, p := range nn.Params(m.net) {
-		x, err := from[i].Value.Read()
-		if err != nil {
-			return err
-		}
-		if err := p.Value.Set(x); err != nil {
-			return err
-		}
-	}
-	return nil
+	return copyVariables(nn.Params(m.net), nn.Params(fresh))
 }
 
 // compile makes the step on the session's device.
 func (t *run) compile(s *Session) (err error) {
-	t.steps, err = train.NewSteps(train.StepsConfig{Device: s.dev, Model: s.model.net, Options: t.opts, Train: t.data, Preprocessing: s.model.prep})
-	t.chunk = 1
+	m := s.model
+	c := train.StepsConfig{Device: s.dev, Model: m.net, Options: t.opts, Train: t.data, Preprocessing: m.prep, EvalBatch: m.batch(valBatch), Between: s.breathe}
+	if t.opts.EMA > 0 {
+		average, err := train.InitModel(&recipes.Layers, m.prep, len(m.classes), t.opts, m.spec)
+		if err != nil {
+			return err
+		}
+		if err := copyVariables(nn.Params(average), nn.Params(m.net)); err != nil {
+			return err
+		}
+		m.average, c.Average = average.(nn.Sequential), average
+	}
+	t.steps, err = train.NewSteps(c)
+	t.chunk, t.depth = 1, inFlight
 	return err
 }
 
@@ -171,11 +176,8 @@ func (t *run) rebuild(s *Session) error {
 	t.steps.Close()
 	s.model.changed()
 	c := t.snap
-	params := nn.Params(s.model.net)
-	for i, p := range params {
-		if err := p.Value.Set(c.floats[i]); err != nil {
-			return err
-		}
+	if err := c.fill(nn.Params(s.model.net)); err != nil {
+		return err
 	}
 	if err := t.compile(s); err != nil {
 		return err
@@ -247,11 +249,11 @@ func (t *run) wanted() int {
 // advance does a little training: at most one submit, at most one wait.
 func (s *Session) advance() error {
 	t := s.run
-	if n := t.wanted(); n > 0 && t.flying < inFlight {
+	if n := t.wanted(); n > 0 && t.flying < t.depth {
 		if err := t.submit(n); err != nil {
 			return err
 		}
-		if t.flying < inFlight && t.wanted() > 0 && s.gpu() != nil {
+		if t.flying < t.depth && t.wanted() > 0 && s.gpu() != nil {
 			return nil // let the queue fill
 		}
 	}
@@ -278,11 +280,10 @@ func (s *Session) advance() error {
 		}
 		t.last = time.Now()
 	}
-	if s.inspect.due() && t.state == Running {
-		if err := s.look(); err != nil {
+	if i := &s.inspect; i.due() && t.state == Running {
+		if err := s.look(!time.Now().Before(i.deep)); err != nil {
 			return err
 		}
-		t.last = time.Now()
 	}
 	if time.Since(t.sent) >= eventEvery || t.state != Running {
 		s.emitTrain(t.state)
@@ -305,7 +306,7 @@ func (t *run) submit(n int) error {
 
 // collect waits for the oldest submit and chooses the size of later ones.
 func (t *run) collect() error {
-	full := t.flying == inFlight
+	full := t.flying == t.depth
 	n, err := t.steps.Collect(func(loss, accuracy float64) {
 		if len(t.event.Losses) == 0 {
 			t.event.First = t.done
@@ -331,6 +332,10 @@ func (t *run) collect() error {
 	fit := tensor.MaxSteps
 	if per := took / time.Duration(max(n, 1)); per > 0 {
 		fit = int(submitTime / per)
+		t.depth = inFlight
+		if per > slowStep {
+			t.depth = 1
+		}
 	}
 	// At most twice as many, since the first submits also warm up; and a queue
 	// that is not full does not show how long a step takes.
@@ -439,6 +444,9 @@ func (s *Session) endRun() {
 	t.release()
 	s.model.changed()
 	t.steps.Close()
+	if err := s.model.settle(); err != nil {
+		s.opts.Emit("failed", &FailedEvent{Run: t.id, Message: "the averaged weights are lost: " + err.Error(), Hint: "Train again."})
+	}
 	s.run = nil
 }
 

@@ -84,6 +84,7 @@ type Session struct {
 	run     *run
 	runs    int
 	inspect inspection
+	preview preview
 	lost    losses
 }
 
@@ -148,6 +149,7 @@ var calls = map[string]call{
 	"set":     handler((*Session).set),
 	"inspect": handler((*Session).setInspect),
 	"weights": handler((*Session).weights),
+	"augment": handler((*Session).augment),
 	"predict": handler((*Session).predict),
 	"prepare": handler((*Session).prepare),
 	"test":    handler((*Session).runTest),
@@ -259,7 +261,10 @@ func (s *Session) loop() {
 			return
 		default:
 		}
-		if err := s.advance(); err != nil {
+		before := s.dev
+		// A request in the middle of a validation may have replaced a lost
+		// device, and with it the run that failed.
+		if err := s.advance(); err != nil && s.dev == before {
 			s.trainingFailed(err)
 		}
 		s.opts.Yield()
@@ -281,6 +286,7 @@ func (s *Session) breathe() {
 
 func (s *Session) closeAll() {
 	s.endRun()
+	s.preview.close()
 	s.model.close()
 	if s.dev != nil {
 		s.dev.Close()

@@ -137,7 +137,7 @@ func TestSameNumbersAsTrain(t *testing.T) {
 	for _, dev := range devices(t) {
 		for _, c := range []TrainConfig{
 			config(),
-			{Optimizer: "nesterov", LR: 0.02, Schedule: "onecycle", Batch: 20, Epochs: 2, Seed: 9, Momentum: 0.9, WeightDecay: 1e-3, LabelSmoothing: 0.1, ValFraction: 0.2, Augment: true},
+			{Optimizer: "nesterov", LR: 0.02, Schedule: "onecycle", Batch: 20, Epochs: 2, Seed: 9, Momentum: 0.9, WeightDecay: 1e-3, LabelSmoothing: 0.1, ValFraction: 0.2, Rotate: 7, Scale: 0.07, Shift: 0.04},
 			{Optimizer: "adamw", LR: 0.002, Schedule: "linear", Batch: 50, Epochs: 3, Seed: 1, WeightDecay: 0.01},
 		} {
 			t.Run(dev+"/"+c.Optimizer, func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestSameNumbersAsTrain(t *testing.T) {
 				if len(got) != r.Steps {
 					t.Fatalf("%d losses of %d steps", len(got), r.Steps)
 				}
-				want, result := reference(t, b, c)
+				want, result := reference(t, b, c, mlp)
 				n := min(200, len(got))
 				for i := range n {
 					if d := math.Abs(float64(got[i]) - want[i]); !(d <= 1e-3) {
@@ -172,7 +172,7 @@ func TestSameNumbersAsTrain(t *testing.T) {
 }
 
 // reference trains by package train on the CPU.
-func reference(t *testing.T, b *bench, c TrainConfig) (losses []float64, r *train.Result) {
+func reference(t *testing.T, b *bench, c TrainConfig, layers []LayerSpec) (losses []float64, r *train.Result) {
 	t.Helper()
 	o, err := c.options()
 	if err != nil {
@@ -180,7 +180,7 @@ func reference(t *testing.T, b *bench, c TrainConfig) (losses []float64, r *trai
 	}
 	recipe := recipes.Layers
 	build := recipe.Build
-	recipe.Build = func(s train.Spec) (m nnModule, err error) { s.Layers = mlp; return build(s) }
+	recipe.Build = func(s train.Spec) (m nnModule, err error) { s.Layers = layers; return build(s) }
 	dir := t.TempDir()
 	tr, err := train.New(train.Config{Recipe: &recipe, Options: o, Train: b.train, Dir: dir})
 	if err != nil {

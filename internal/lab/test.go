@@ -13,8 +13,22 @@ import (
 
 const (
 	testBatch   = 250
+	valBatch    = 500
 	maxMistakes = 400
+	// batchWork is about how many operations one batch of a test may take, so
+	// that short requests are served soon even where the network is large and
+	// the device slow.
+	batchWork = 2e9
 )
+
+// batch is how many images, at most most, the network is tested on at once.
+func (m *model) batch(most int) int {
+	flops := 1
+	for _, l := range m.layers {
+		flops += l.flops
+	}
+	return min(max(batchWork/flops, 32), most)
+}
 
 // runTest runs the network over every test image once. The last batch is filled
 // up with its last image, which is counted once.
@@ -35,13 +49,13 @@ func (s *Session) runTest(ctx context.Context, _ *Empty) (*TestResult, error) {
 		if err := s.drain(); err != nil {
 			return err
 		}
-		n := min(testBatch, d.N)
+		n := min(m.batch(testBatch), d.N)
 		images, labels := tensor.FromBytes(d.Images, d.N, d.ImageSize()), tensor.FromBytes(d.Labels, d.N)
 		defer images.Free()
 		defer labels.Free()
 		p, err := tensor.Compile(s.dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
 			at := tensor.Arange(n).Add(t.Int("at")).Minimum(tensor.FromInts([]int32{int32(d.N - 1)}))
-			logits := m.net.Forward(m.input(images.IndexSelect(0, at)))
+			logits := m.evaluated().Forward(m.input(images.IndexSelect(0, at)))
 			truth := labels.IndexSelect(0, at).To(tensor.Int32)
 			loss := nn.CrossEntropy(logits, truth, nn.ClassOptions{Reduction: nn.None})
 			return []*tensor.Tensor{tensor.Concat(0, logits.Argmax(1).To(tensor.Float32), logits.Softmax(1).Amax(1), loss)}

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { clamped, decode, decodeLayers, DEFAULTS, defaultSetup, encode, encodeLayers, type Setup } from '../src/lib/config';
-import { costs, fault, parameterCount, PRESETS, shape, trainingBytes } from '../src/lib/network';
+import { clamped, decode, decodeLayers, DEFAULTS, defaultSetup, encode, type Setup } from '../src/lib/config';
+import { encodeLayers } from '../src/lib/layers';
+import { costs, fault, PRESETS, shape, totals, trainingBytes } from '../src/lib/network';
 import { href, parse } from '../src/lib/route';
 
 describe('the address', () => {
@@ -12,8 +13,8 @@ describe('the address', () => {
   it('brings every setting back', () => {
     const setup: Setup = {
       source: 'fashion',
-      layers: [{ type: 'linear', units: 300 }, { type: 'gelu' }, { type: 'dropout', p: 0.25 }, { type: 'linear', units: 10 }],
-      config: { optimizer: 'muon', lr: 0.0123, minLr: 1e-6, schedule: 'onecycle', batch: 256, epochs: 3, seed: 77, weightDecay: 5e-4, momentum: 0.95, labelSmoothing: 0.1, valFraction: 0.2, augment: true },
+      layers: [{ type: 'conv', channels: 8, kernel: 5, stride: 2, padding: 1 }, { type: 'gelu' }, { type: 'batchnorm' }, { type: 'avgpool', kernel: 3, stride: 1 }, { type: 'dropout', p: 0.25 }, { type: 'flatten' }, { type: 'linear', units: 10 }],
+      config: { optimizer: 'muon', lr: 0.0123, minLr: 1e-6, schedule: 'onecycle', batch: 256, epochs: 3, seed: 77, weightDecay: 5e-4, momentum: 0.95, labelSmoothing: 0.1, valFraction: 0.2, warmup: 0.05, ema: 0.998, rotate: 12, scale: 0.2, shift: 0.05, nearest: true },
     };
     expect(decode(encode(setup))).toEqual(setup);
     expect(decode(parse(href('draw', encode(setup))).query)).toEqual(setup);
@@ -26,8 +27,15 @@ describe('the address', () => {
     }
   });
 
-  it.each(['net=128-relu', 'net=relu', 'net=128-banana-10', 'net=-', 'net=0-10', 'opt=sgdx', 'data=http://x', 'lr=abc', 'b=', 'e=NaN', 'wd=Infinity', '%%%', 'net=drop0.5'])('keeps the default for %s', (query) => {
+  it.each(['net=128-relu', 'net=relu', 'net=128-banana-10', 'net=-', 'net=0-10', 'opt=sgdx', 'data=http://x', 'lr=abc', 'b=', 'e=NaN', 'wd=Infinity', '%%%', 'net=drop0.5', 'net=c8k5-10', 'net=c8k29-flat-10', 'net=c8-flat-10', 'net=max-flat-10', 'net=flat-c8k3-10', 'net=c0k3-flat-10', 'net=c8k3s0-flat-10'])('keeps the default for %s', (query) => {
     expect(decode(query)).toEqual(defaultSetup());
+  });
+
+  it('reads what addresses said before there were convolutions', () => {
+    const { layers, config } = decode('net=128-relu-drop0.2-64-silu-10&opt=adamw&aug=1');
+    expect(layers).toEqual([{ type: 'linear', units: 128 }, { type: 'relu' }, { type: 'dropout', p: 0.2 }, { type: 'linear', units: 64 }, { type: 'silu' }, { type: 'linear', units: 10 }]);
+    expect(config).toMatchObject({ optimizer: 'adamw', rotate: 7, scale: 0.07, shift: 0.04, nearest: false });
+    expect(decode('aug=1&rot=20').config.rotate).toBe(20);
   });
 
   it('moves numbers into their range', () => {
@@ -53,15 +61,17 @@ describe('routes', () => {
 describe('costs', () => {
   it('counts the parameters of the presets', () => {
     const [mlp, mlp2] = PRESETS;
-    expect(parameterCount(mlp?.layers ?? [])).toBe(101_770);
-    expect(parameterCount(mlp2?.layers ?? [])).toBe(109_386);
-    expect(costs(mlp?.layers ?? [])[1]).toEqual({ in: 128, out: 128, params: 0, bytes: 0 });
+    expect(totals(costs(mlp?.layers ?? [])).params).toBe(101_770);
+    expect(totals(costs(mlp2?.layers ?? [])).params).toBe(109_386);
+    expect(costs(mlp?.layers ?? [])[1]).toEqual({ in: 128, out: 128, shape: [128], params: 0, bytes: 0, flops: 0 });
     expect(shape(mlp2?.layers ?? [])).toBe('784‑128‑64‑10');
   });
 
   it('charges Adam for its two states', () => {
     const layers = [{ type: 'linear', units: 10 }] as const;
-    expect(trainingBytes(layers, 'adam', 32) - trainingBytes(layers, 'sgd', 32)).toBe(2 * 4 * 7850);
+    const cost = (optimizer: 'adam' | 'sgd', ema = 0) => trainingBytes(layers, { optimizer, batch: 32, ema });
+    expect(cost('adam') - cost('sgd')).toBe(2 * 4 * 7850);
+    expect(cost('sgd', 0.99) - cost('sgd')).toBe(4 * 7850);
   });
 
   it('says what is wrong with a network', () => {

@@ -55,7 +55,7 @@ out.data = await ask("data", { source: "synthetic", train: Number(images), test:
 out.dataMs = performance.now() - drawing;
 out.model = await ask("model", { layers: [{ type: "linear", units: 32 }, { type: "relu" }, { type: "linear", units: 10 }], seed: 1 });
 const config = { optimizer: "sgd", lr: 0.1, minLr: 0.001, schedule: "cosine", batch: 32, epochs: Number(epochs), seed: 1,
-  weightDecay: 0, momentum: 0, labelSmoothing: 0, valFraction: 0.1, augment: false };
+  weightDecay: 0, momentum: 0, labelSmoothing: 0, valFraction: 0.1 };
 out.start = await ask("start", { config });
 await until(() => trains().some((e) => e.step > 0));
 const asked = performance.now();

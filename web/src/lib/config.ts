@@ -4,8 +4,9 @@
 // a set-up that can run: a number out of range is moved into it, and a word
 // that is not known is passed over.
 
-import { ACTIVATIONS, fault, MAX_LAYERS, MAX_UNITS, sameLayers } from './network';
-import type { Activation, DataSource, LayerSpec, Optimizer, Schedule, TrainConfig } from './protocol';
+import { encodeLayers, parseLayers } from './layers';
+import { fault, sameLayers } from './network';
+import type { DataSource, LayerSpec, Optimizer, Schedule, TrainConfig } from './protocol';
 
 export interface Setup {
   source: DataSource;
@@ -29,7 +30,12 @@ export const DEFAULTS: Readonly<TrainConfig> = {
   momentum: 0.9,
   labelSmoothing: 0,
   valFraction: 0.1,
-  augment: false,
+  warmup: 0,
+  ema: 0,
+  rotate: 0,
+  scale: 0,
+  shift: 0,
+  nearest: false,
 };
 
 export const DEFAULT_LAYERS: readonly LayerSpec[] = [{ type: 'linear', units: 128 }, { type: 'relu' }, { type: 'linear', units: 10 }];
@@ -45,6 +51,11 @@ export const LIMITS = {
   momentum: [0, 0.999],
   labelSmoothing: [0, 0.5],
   valFraction: [0, 0.5],
+  warmup: [0, 0.5],
+  ema: [0, 0.9999],
+  rotate: [0, 180],
+  scale: [0, 0.9],
+  shift: [0, 0.9],
 } as const satisfies Partial<Record<keyof TrainConfig, readonly [number, number]>>;
 
 type NumberKey = keyof typeof LIMITS;
@@ -59,7 +70,15 @@ const SHORT: Record<NumberKey, string> = {
   momentum: 'm',
   labelSmoothing: 'ls',
   valFraction: 'v',
+  warmup: 'wu',
+  ema: 'ema',
+  rotate: 'rot',
+  scale: 'zoom',
+  shift: 'shift',
 };
+
+/** What aug=1 meant before each kind of augmentation had a number of its own. */
+const AUGMENTED = { rotate: 7, scale: 0.07, shift: 0.04 } as const;
 
 /** A good first learning rate for each optimizer, used when one is picked. */
 export const USUAL_RATES: Record<Optimizer, number> = { sgd: 0.05, momentum: 0.02, nesterov: 0.02, adam: 0.001, adamw: 0.001, muon: 0.02 };
@@ -76,23 +95,10 @@ export function clamped(key: NumberKey, value: number, fallback: number = DEFAUL
   return WHOLE.includes(key) ? Math.round(inside) : inside;
 }
 
-export function encodeLayers(layers: readonly LayerSpec[]): string {
-  return layers.map((layer) => (layer.type === 'linear' ? layer.units : layer.type === 'dropout' ? `drop${layer.p}` : layer.type)).join('-');
-}
-
-/** decodeLayers is the reverse of encodeLayers; undefined when the text is not a network. */
+/** decodeLayers reads a network; undefined when the text is none that can run. */
 export function decodeLayers(text: string): LayerSpec[] | undefined {
-  const words = text.split('-');
-  if (words.length > MAX_LAYERS) return undefined;
-  const layers: LayerSpec[] = [];
-  for (const word of words) {
-    const drop = /^drop(\d*\.?\d+)$/.exec(word);
-    if (/^\d+$/.test(word)) layers.push({ type: 'linear', units: Math.min(MAX_UNITS, Number(word)) });
-    else if (drop) layers.push({ type: 'dropout', p: Math.min(0.9, Number(drop[1])) });
-    else if ((ACTIVATIONS as readonly string[]).includes(word)) layers.push({ type: word as Activation });
-    else return undefined;
-  }
-  return fault(layers) === '' ? layers : undefined;
+  const layers = parseLayers(text);
+  return layers && fault(layers) === '' ? layers : undefined;
 }
 
 /** encode writes a set-up as the query of an address; '' for the defaults. */
@@ -106,7 +112,7 @@ export function encode(setup: Setup): string {
   for (const key of Object.keys(SHORT) as NumberKey[]) {
     if (config[key] !== DEFAULTS[key]) query.set(SHORT[key], String(config[key]));
   }
-  if (config.augment) query.set('aug', '1');
+  if (config.nearest) query.set('near', '1');
   return query.toString();
 }
 
@@ -120,10 +126,11 @@ export function decode(text: string): Setup {
   setup.layers = decodeLayers(query.get('net') ?? '') ?? setup.layers;
   config.optimizer = word('opt', OPTIMIZERS, config.optimizer);
   config.schedule = word('sched', SCHEDULES, config.schedule);
+  if (query.get('aug') === '1') Object.assign(config, AUGMENTED);
   for (const key of Object.keys(SHORT) as NumberKey[]) {
     const value = query.get(SHORT[key]);
     if (value !== null && value.trim() !== '') config[key] = clamped(key, Number(value));
   }
-  config.augment = query.get('aug') === '1';
+  config.nearest = query.get('near') === '1';
   return setup;
 }

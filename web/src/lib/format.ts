@@ -21,6 +21,18 @@ export function bytes(n: number): string {
   return `${i === 0 || n >= 100 ? Math.round(n) : n.toPrecision(n >= 10 ? 3 : 2)}\u202f${units[i]}`;
 }
 
+/** scaled writes a large number with three digits and the letter of its power of a thousand, for a unit to follow: 26.5 M. */
+export function scaled(n: number): string {
+  if (!Number.isFinite(n)) return MISSING;
+  const letters = ['', 'k', 'M', 'G', 'T'];
+  let i = 0;
+  while (n >= 999.5 && i < letters.length - 1) {
+    n /= 1000;
+    i++;
+  }
+  return `${Number(n.toPrecision(3))}\u202f${letters[i]}`;
+}
+
 export function percent(fraction: number, digits = 1): string {
   return Number.isFinite(fraction) ? `${(100 * fraction).toFixed(digits)}\u202f%` : MISSING;
 }

@@ -5,7 +5,16 @@
 
 export type Activation = 'relu' | 'tanh' | 'sigmoid' | 'gelu' | 'silu';
 
-export type LayerSpec = { type: 'linear'; units: number } | { type: Activation } | { type: 'dropout'; p: number };
+/** The same for height and width. A stride that is not given is 1 in a convolution and the kernel in pooling. */
+type Window = { kernel: number; stride?: number; padding?: number };
+
+export type LayerSpec =
+  | { type: 'linear'; units: number }
+  | ({ type: 'conv'; channels: number } & Window)
+  | ({ type: 'maxpool' | 'avgpool' } & Window)
+  | { type: 'batchnorm' | 'flatten' }
+  | { type: Activation }
+  | { type: 'dropout'; p: number };
 
 export type Optimizer = 'sgd' | 'momentum' | 'nesterov' | 'adam' | 'adamw' | 'muon';
 
@@ -64,13 +73,15 @@ export interface ModelRequest {
   seed: number;
 }
 
-/** activation is the function that follows a linear layer, if one does. */
+/** activation is the function that follows a layer with weights, if one does; in and out count values, flops the products for one picture. */
 export interface LayerInfo {
   name: string;
   kind: string;
   in: number;
   out: number;
+  shape: number[];
   params: number;
+  flops: number;
   activation?: string;
 }
 
@@ -79,11 +90,13 @@ export interface ModelInfo {
   layers: LayerInfo[];
   params: number;
   bytes: number;
+  flops: number;
   spec: LayerSpec[];
   steps: number;
   classes: string[];
 }
 
+/** warmup is a share of the updates; ema the decay of averaged weights, 0 for none; rotate is in degrees, scale and shift are shares, 0 for not at all. */
 export interface TrainConfig {
   optimizer: Optimizer;
   lr: number;
@@ -96,7 +109,12 @@ export interface TrainConfig {
   momentum: number;
   labelSmoothing: number;
   valFraction: number;
-  augment: boolean;
+  warmup: number;
+  ema: number;
+  rotate: number;
+  scale: number;
+  shift: number;
+  nearest: boolean;
 }
 
 /** keep trains the present weights on, instead of beginning with those of the seed. */
@@ -120,6 +138,23 @@ export interface CompileEvent {
 export interface TrainState {
   state: RunState;
   step: number;
+}
+
+/** Asks how training pictures are changed, rows times each, by the random numbers of update draw. */
+export interface AugmentRequest {
+  rotate: number;
+  scale: number;
+  shift: number;
+  nearest: boolean;
+  seed: number;
+  draw: number;
+  rows: number;
+}
+
+/** One picture of each class, and rows times as many made of them, 784 bytes each. */
+export interface AugmentResult {
+  originals: Uint8Array;
+  pixels: Uint8Array;
 }
 
 /** Answered when the updates are done, or the run was paused or stopped. */
@@ -183,8 +218,10 @@ export interface InspectRequest {
   weights?: boolean;
 }
 
+/** pixels is the picture whose activations are shown. */
 export interface InspectEvent {
   step: number;
+  pixels: Uint8Array;
   layers: LayerView[];
 }
 
@@ -225,11 +262,13 @@ export interface WeightsRequest {
   layer: string;
 }
 
-/** values is the matrix [out, in] row by row. */
+/** values has the shape [out, in], [out, in, side, side] or [channels]; a batch norm also has running statistics. */
 export interface WeightsResult {
   shape: number[];
   values: Float32Array;
   bias: Float32Array;
+  mean?: Float32Array;
+  variance?: Float32Array;
 }
 
 /** 784 bytes. */
@@ -371,6 +410,7 @@ export interface Requests {
   set: [SetRequest, TrainState];
   inspect: [InspectRequest, Empty];
   weights: [WeightsRequest, WeightsResult];
+  augment: [AugmentRequest, AugmentResult];
   predict: [PredictRequest, PredictResult];
   prepare: [PrepareRequest, PrepareResult];
   test: [Empty, TestResult];

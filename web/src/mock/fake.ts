@@ -1,5 +1,6 @@
 // The mock's made-up weights, pictures and tables.
 
+import { isActivation } from '../lib/layers';
 import { costs } from '../lib/network';
 import type { Hist, LayerSpec, LayerView, ModelInfo, WeightsResult } from '../lib/protocol';
 
@@ -7,8 +8,9 @@ export function modelInfo(layers: readonly LayerSpec[]): ModelInfo {
   const all = costs(layers);
   const params = all.reduce((sum, c) => sum + c.params, 0);
   return {
-    layers: layers.map((layer, i) => ({ name: String(i), kind: layer.type, in: all[i]?.in ?? 0, out: all[i]?.out ?? 0, params: all[i]?.params ?? 0 })),
+    layers: layers.map((layer, i) => ({ name: String(i), kind: layer.type, in: all[i]?.in ?? 0, out: all[i]?.out ?? 0, shape: all[i]?.shape ?? [], params: all[i]?.params ?? 0, flops: all[i]?.flops ?? 0 })),
     params,
+    flops: all.reduce((sum, c) => sum + c.flops, 0),
     bytes: params * 4,
     spec: [...layers],
     steps: 0,
@@ -27,6 +29,17 @@ export function weightsOf(layers: readonly LayerSpec[], name: string, step: numb
   const i = Number(name);
   const cost = costs(layers)[i];
   if (!cost || cost.params === 0) throw new Error(`Layer ${name} has no weights.`);
+  const layer = layers[i];
+  const bias = Float32Array.from({ length: cost.shape[0] ?? 0 }, (_, o) => 0.1 * normal(o + 7));
+  if (layer?.type === 'conv') {
+    const from = costs(layers).slice(0, i).findLast((c) => c.shape.length === 3)?.shape[0] ?? 1;
+    const shape = [layer.channels, from, layer.kernel, layer.kernel];
+    return { shape, values: Float32Array.from({ length: cost.params - layer.channels }, (_, k) => 0.3 * normal(k)), bias };
+  }
+  if (layer?.type === 'batchnorm') {
+    const one = Float32Array.from(bias, (b) => 1 + b);
+    return { shape: [one.length], values: one, bias, mean: bias.slice(), variance: one.slice() };
+  }
   const values = new Float32Array(cost.in * cost.out);
   const learned = Math.min(1, step / 2000);
   for (let o = 0; o < cost.out; o++) {
@@ -40,7 +53,6 @@ export function weightsOf(layers: readonly LayerSpec[], name: string, step: numb
       values[o * cost.in + k] = v;
     }
   }
-  const bias = Float32Array.from({ length: cost.out }, (_, o) => 0.1 * normal(o + 7));
   return { shape: [cost.out, cost.in], values, bias };
 }
 
@@ -50,15 +62,15 @@ function hist(scale: number): Hist {
 
 export function layerView(layers: readonly LayerSpec[], step: number): LayerView[] {
   return layers.map((layer, i) => {
-    const cost = costs(layers)[i] as { out: number; params: number };
+    const cost = costs(layers)[i] as { out: number; shape: number[]; params: number };
     const values = Float32Array.from({ length: cost.out }, (_, k) => {
       const v = normal(k + 31 * i) + 0.3 * Math.sin(step / 400 + k);
-      return layer.type === 'linear' ? v : Math.max(0, v);
+      return isActivation(layer) ? Math.max(0, v) : v;
     });
     const linear = cost.params > 0;
     return {
       name: String(i),
-      activations: { shape: [cost.out], values },
+      activations: { shape: cost.shape, values },
       activationHist: hist(2),
       ...(linear
         ? {

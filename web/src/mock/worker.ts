@@ -72,7 +72,7 @@ function advance(n: number): void {
 
 setInterval(() => {
   if (state === 'running') advance(RATE / 10);
-  if (inspecting) post({ event: 'inspect', step, layers: layerView(layers, step) });
+  if (inspecting) post({ event: 'inspect', step, pixels: digit(3), layers: layerView(layers, step) });
 }, 100);
 
 const answers: Record<string, (message: Message) => unknown> = {
@@ -122,6 +122,14 @@ const answers: Record<string, (message: Message) => unknown> = {
   inspect: (m) => {
     inspecting = m.on as boolean;
     return {};
+  },
+  augment: (m) => {
+    const all = (rows: number) => {
+      const bytes = new Uint8Array(rows * 10 * 784);
+      for (let i = 0; i < rows * 10; i++) bytes.set(digit(i % 10), i * 784);
+      return bytes;
+    };
+    return { originals: all(1), pixels: all(m.rows as number) };
   },
   weights: (m) => weightsOf(layers, m.layer as string, step),
   predict: (m) => {

@@ -64,7 +64,7 @@ class Runs {
     return (
       source !== was.source ||
       !sameLayers(layers, was.layers) ||
-      (['optimizer', 'schedule', 'batch', 'epochs', 'seed', 'labelSmoothing', 'valFraction', 'augment'] as const).some((key) => config[key] !== was.config[key])
+      (['optimizer', 'schedule', 'batch', 'epochs', 'seed', 'labelSmoothing', 'valFraction', 'warmup', 'ema', 'rotate', 'scale', 'shift', 'nearest'] as const).some((key) => config[key] !== was.config[key])
     );
   });
 
