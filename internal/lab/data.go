@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -185,7 +184,7 @@ func (s *Session) download(ctx context.Context, src source) (sets [2]*data.Datas
 // decode reads an IDX file, plain or gzip, of bytes whose dimensions after the
 // first are given.
 func decode(b []byte, name string, shape ...int) (*idx.Array, error) {
-	a, err := idx.Read(bytes.NewReader(b))
+	a, err := idx.Parse(b)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
