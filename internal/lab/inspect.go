@@ -72,7 +72,8 @@ func (s *Session) shown() []byte {
 // compileFlat makes the program that returns all parameters and their
 // gradients on the next batch, end to end, in one result.
 func (s *Session) compileFlat() error {
-	m, t := s.model, s.run
+	t := s.run
+	m := t.model
 	if m.flat != nil {
 		return nil
 	}
@@ -101,10 +102,11 @@ func (s *Session) readFlat() (params, grads []float32, err error) {
 	if err := s.compileFlat(); err != nil {
 		return nil, nil, err
 	}
-	if err := s.model.flat.SetScalar("at", float64(s.run.steps.Position())); err != nil {
+	flat := s.run.model.flat
+	if err := flat.SetScalar("at", float64(s.run.steps.Position())); err != nil {
 		return nil, nil, err
 	}
-	out, err := s.model.flat.Call()
+	out, err := flat.Call()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -125,7 +127,7 @@ func (s *Session) look() error {
 	}
 	var params, grads []float32
 	var err error
-	if t != nil {
+	if t != nil && t.model == s.model {
 		if params, grads, err = s.readFlat(); err != nil {
 			return err
 		}
@@ -186,7 +188,8 @@ func (m *model) ratios(before, after []float32) map[string]float64 {
 // parameters are read one by one.
 func (s *Session) view(params, grads []float32) (*InspectEvent, error) {
 	m := s.model
-	acts, _, err := s.run1(s.shown())
+	picture := s.shown()
+	acts, _, err := s.run1(picture)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +202,7 @@ func (s *Session) view(params, grads []float32) (*InspectEvent, error) {
 			params = append(params, x...)
 		}
 	}
-	e := &InspectEvent{Step: m.steps}
+	e := &InspectEvent{Step: m.steps, Pixels: picture}
 	for k, l := range m.layers {
 		e.Layers = append(e.Layers, LayerView{
 			Name:        l.name,

@@ -204,9 +204,11 @@ type InspectRequest struct {
 	Weights bool    `json:"weights,omitempty"` // include the weights
 }
 
-// InspectEvent shows the network as it is after Step updates.
+// InspectEvent shows the network as it is after Step updates. Pixels are the
+// picture that the activations are of.
 type InspectEvent struct {
 	Step   int         `json:"step"`
+	Pixels []byte      `json:"pixels"`
 	Layers []LayerView `json:"layers"`
 }
 
@@ -387,6 +389,12 @@ type CheckResult struct {
 	Features []string           `json:"features"`
 	Rows     []CheckRow         `json:"rows"`
 	Kernels  []KernelInfo       `json:"kernels"`
+}
+
+// StatsRequest asks what memory is in use, after a collection of garbage or as
+// it is.
+type StatsRequest struct {
+	Collect bool `json:"collect,omitempty"`
 }
 
 // StatsResult is what memory is in use.

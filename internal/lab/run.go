@@ -33,6 +33,7 @@ type run struct {
 	config TrainConfig
 	opts   train.Options
 	steps  *train.Steps
+	model  *model
 	data   *data.Dataset
 	state  string
 	begin  int // updates that the weights had seen before the run
@@ -107,6 +108,7 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 			return hinted("Make a network for this data.", fmt.Errorf("the network knows %d classes, the data has %d", len(m.classes), len(s.train.Classes)))
 		}
 		s.endRun()
+		s.adopt(m)
 		begin := time.Now()
 		if b, ok := s.dev.Backend().(*webgpu.Backend); ok {
 			b.Progress = func(done, total int) { s.opts.Emit("compile", &CompileEvent{done, total}) }
@@ -114,7 +116,7 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 		}
 		s.opts.Emit("compile", &CompileEvent{0, 1})
 		s.runs++
-		t := &run{id: s.runs, config: q.Config, opts: o, data: s.train, state: Running}
+		t := &run{id: s.runs, config: q.Config, opts: o, model: m, data: s.train, state: Running}
 		prep := train.PreprocessingOf(s.train)
 		m.close()
 		m.prep, m.classes, m.options, m.score = prep, s.train.Classes, o, nil
@@ -161,7 +163,7 @@ func (m *model) reset(o train.Options) error {
 
 // compile makes the step on the session's device.
 func (t *run) compile(s *Session) (err error) {
-	t.steps, err = train.NewSteps(train.StepsConfig{Device: s.dev, Model: s.model.net, Options: t.opts, Train: t.data, Preprocessing: s.model.prep})
+	t.steps, err = train.NewSteps(train.StepsConfig{Device: s.dev, Model: t.model.net, Options: t.opts, Train: t.data, Preprocessing: t.model.prep})
 	t.chunk = 1
 	return err
 }
@@ -169,9 +171,9 @@ func (t *run) compile(s *Session) (err error) {
 // rebuild goes on from the last snapshot on another device.
 func (t *run) rebuild(s *Session) error {
 	t.steps.Close()
-	s.model.changed()
+	t.model.changed()
 	c := t.snap
-	params := nn.Params(s.model.net)
+	params := nn.Params(t.model.net)
 	for i, p := range params {
 		if err := p.Value.Set(c.floats[i]); err != nil {
 			return err
@@ -186,7 +188,7 @@ func (t *run) rebuild(s *Session) error {
 	t.applyKnobs()
 	t.flying, t.budget = 0, 0
 	t.submitted, t.done = c.steps, c.steps
-	s.model.steps = t.begin + t.done
+	t.model.steps = t.begin + t.done
 	if err := t.steps.Seek(c.epoch, c.batch); err != nil {
 		return err
 	}
@@ -260,7 +262,7 @@ func (s *Session) advance() error {
 			return err
 		}
 	}
-	s.model.steps = t.begin + t.done
+	t.model.steps = t.begin + t.done
 	if t.flying == 0 && t.steps.Left() == 0 {
 		if err := s.endEpoch(); err != nil {
 			return err
@@ -347,7 +349,7 @@ func (s *Session) drain() error {
 		if err := t.collect(); err != nil {
 			return err
 		}
-		s.model.steps = t.begin + t.done
+		t.model.steps = t.begin + t.done
 	}
 	return nil
 }
@@ -437,7 +439,7 @@ func (s *Session) endRun() {
 		s.emitTrain(Stopped)
 	}
 	t.release()
-	s.model.changed()
+	t.model.changed()
 	t.steps.Close()
 	s.run = nil
 }

@@ -228,7 +228,7 @@ export async function memory(page) {
             found(data.result);
           };
           worker.addEventListener('message', listen);
-          worker.postMessage({ id, type: 'stats' });
+          worker.postMessage({ id, type: 'stats', collect: true });
         }),
     );
     return { ...sizes, ...stats };

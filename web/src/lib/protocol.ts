@@ -185,6 +185,7 @@ export interface InspectRequest {
 
 export interface InspectEvent {
   step: number;
+  pixels: Uint8Array;
   layers: LayerView[];
 }
 
@@ -345,6 +346,10 @@ export interface CheckResult {
   kernels: KernelInfo[];
 }
 
+export interface StatsRequest {
+  collect?: boolean;
+}
+
 export interface StatsResult {
   wasmBytes: number;
   goHeap: number;
@@ -377,10 +382,11 @@ export interface Requests {
   save: [Empty, SaveResult];
   export: [ExportRequest, ExportResult];
   load: [LoadRequest, ModelInfo];
+  own: [Empty, ModelInfo];
   builtin: [Empty, Builtin[]];
   use: [UseRequest, ModelInfo];
   check: [Empty, CheckResult];
-  stats: [Empty, StatsResult];
+  stats: [StatsRequest, StatsResult];
 }
 
 /** Each event. */

@@ -72,7 +72,7 @@ function advance(n: number): void {
 
 setInterval(() => {
   if (state === 'running') advance(RATE / 10);
-  if (inspecting) post({ event: 'inspect', step, layers: layerView(layers, step) });
+  if (inspecting) post({ event: 'inspect', step, pixels: digit(3), layers: layerView(layers, step) });
 }, 100);
 
 const answers: Record<string, (message: Message) => unknown> = {
@@ -153,6 +153,7 @@ const answers: Record<string, (message: Message) => unknown> = {
     }
     return modelInfo(layers);
   },
+  own: () => modelInfo(layers),
   builtin: () => [
     { name: 'mlp', title: 'MLP 784-128-10', file: 'mlp.safetensors', accuracy: 0.9836 },
     { name: 'mlp2', title: 'MLP 784-128-64-10', file: 'mlp2.safetensors', accuracy: 0.9842 },

@@ -13,6 +13,8 @@ const WEIGHTS_MS = 400;
 class Inspection {
   step = $state(0);
   layers = $state.raw<LayerView[]>([]);
+  /** The picture that the activations are of. */
+  pixels = $state.raw<Uint8Array>();
   weights = $state.raw<WeightsResult>();
   /** The layer whose weights are shown. */
   chosen = $state('');
@@ -26,6 +28,7 @@ class Inspection {
     lab.client.on('inspect', (event) => {
       this.step = event.step;
       this.layers = event.layers;
+      this.pixels = event.pixels;
     });
   }
 
