@@ -26,6 +26,14 @@ export async function visitView(page, view) {
   await page.getByRole('link', { name: view, exact: true }).and(page.locator('[aria-current=page]')).waitFor();
 }
 
+/** choose picks a network by a part of its name. */
+export async function choose(page, name) {
+  const list = page.getByRole('combobox', { name: 'Network' });
+  const option = list.locator('option', { hasText: name }).first();
+  await option.waitFor({ state: 'attached' });
+  await list.selectOption(await option.getAttribute('value'));
+}
+
 /** rate is the field of the learning rate. */
 const rate = (page) => page.getByRole('textbox', { name: /^Learning rate/ });
 
@@ -103,7 +111,7 @@ export async function keep(page, { name, digits }) {
 }
 
 /** winner tells whether a digit has the largest probability on the page. */
-function winner(page, digit) {
+export function winner(page, digit) {
   return page.evaluate((digit) => {
     const r = window.weftLog.predictions?.at(-1);
     return r !== undefined && r.indexOf(Math.max(...r)) === digit;
