@@ -190,7 +190,7 @@ export async function answered(page, type, patience = 2 * PATIENCE) {
 }
 
 /** memory is what the tab holds once all garbage is collected: the JavaScript
- * heaps of the page and of its worker, the worker's WebAssembly memory and Go heap,
+ * heaps of the page and of its worker, the page's nodes and listeners, the worker's WebAssembly memory and Go heap,
  * and the GPU's buffers, in bytes. */
 export async function memory(page) {
   const session = await page.context().newCDPSession(page);
@@ -217,6 +217,7 @@ export async function memory(page) {
       return usedSize + embedderHeapUsedSize;
     };
     const sizes = { pageHeap: await heap(toPage), workerHeap: await heap(toWorker) };
+    const { nodes, jsEventListeners: listeners } = await session.send('Memory.getDOMCounters');
     const stats = await page.evaluate(
       () =>
         new Promise((found) => {
@@ -231,7 +232,7 @@ export async function memory(page) {
           worker.postMessage({ id, type: 'stats', collect: true });
         }),
     );
-    return { ...sizes, ...stats };
+    return { ...sizes, nodes, listeners, ...stats };
   } finally {
     await session.detach();
   }
