@@ -15,6 +15,7 @@ import (
 
 	"github.com/weft-ml/weft/data/synthetic"
 	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
 )
 
@@ -352,6 +353,20 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 	if p := ask[PredictResult](other, "predict", &PredictRequest{Pixels: img}); len(p.Probabilities) != 10 {
 		t.Error("a bad file has replaced the model")
+	}
+}
+
+func TestSubmitSize(t *testing.T) {
+	sizes := map[int]bool{}
+	for n := range tensor.MaxSteps + 1 {
+		k := submitSize(n)
+		sizes[k] = true
+		if k > n || 3*k < 2*n || n > 0 && k == 0 || submitSize(k) != k {
+			t.Errorf("%d of %d", k, n)
+		}
+	}
+	if len(sizes) != 13 {
+		t.Errorf("%d sizes", len(sizes))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"time"
 
 	"github.com/weft-ml/weft/data"
@@ -239,11 +240,25 @@ func (t *run) wanted() int {
 	n := t.steps.Left()
 	switch {
 	case t.state == Running:
-		return min(n, t.chunk)
+		return submitSize(min(n, t.chunk))
 	case t.state == Paused:
-		return min(n, t.chunk, t.budget)
+		return submitSize(min(n, t.chunk, t.budget))
 	}
 	return 0
+}
+
+// submitSize rounds down to 1, 2, 3, 4, 6, 8, 12, .. A submit of a size that was
+// not seen before is recorded first and then kept, in Go and in JavaScript, so
+// that few sizes save memory and pauses.
+func submitSize(n int) int {
+	if n < 2 {
+		return n
+	}
+	power := 1 << (bits.Len(uint(n)) - 1)
+	if half := power / 2; n >= power+half {
+		return power + half
+	}
+	return power
 }
 
 // advance does a little training: at most one submit, at most one wait.
