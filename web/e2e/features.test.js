@@ -90,10 +90,10 @@ describe('features', { timeout: 8 * PATIENCE }, () => {
     await page.getByText('mine.safetensors is loaded.').waitFor();
     assert.equal(await page.getByRole('combobox', { name: 'Network' }).inputValue(), 'file:mine.safetensors');
 
-    // Values of the maps under the pointer and by keyboard; a map without any
-    // difference, such as the biases of fresh weights, has values too.
-    await page.evaluate(() => (location.hash = '#/train?data=synthetic&net=40-relu-10&b=128&e=1'));
-    await answered(page, 'model');
+    // Values of the maps under the pointer and by keyboard, of fresh weights too.
+    await page.goto('about:blank');
+    await page.goto(`${server.url}#/train?data=synthetic&net=40-relu-10`);
+    await ready(page);
     await visitView(page, 'Look inside');
     const bias = page.getByRole('slider', { name: /^Biases/ });
     await bias.focus();
