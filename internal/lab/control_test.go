@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -224,8 +223,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	ask[TrainState](b, "step", &StepRequest{N: 500})
 	ask[Empty](b, "inspect", &InspectRequest{On: true, Hz: 10}) // which compiles what it needs
 	measure := func() (heap, gpu int) {
-		runtime.GC()
-		r := ask[StatsResult](b, "stats", &Empty{})
+		r := ask[StatsResult](b, "stats", &StatsRequest{Collect: true})
 		return r.GoHeap, r.GPUBytes
 	}
 	heap, gpu := measure()
@@ -472,7 +470,7 @@ func TestShortRequestsDuringLongOnes(t *testing.T) {
 	<-done
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if _, err := b.Handle(ctx, "stats", &Empty{}); err != nil {
+	if _, err := b.Handle(ctx, "stats", &StatsRequest{}); err != nil {
 		t.Error(err)
 	}
 }
