@@ -77,12 +77,18 @@ func FromInts(data []int32, shape ...int) *Tensor {
 
 // FromBytes is New for Uint8: images and labels as their files hold them.
 func FromBytes(data []byte, shape ...int) *Tensor {
-	return fromBytes("new", Uint8, data, len(data), shape)
+	return fromBytes("new", Uint8, slices.Clone(data), len(data), shape)
+}
+
+// Shared is FromBytes without the copy, for data sets that should not stand in
+// memory twice: data must not be changed for as long as the tensor is used.
+func Shared(data []byte, shape ...int) *Tensor {
+	return fromBytes("shared", Uint8, data, len(data), shape)
 }
 
 // FromHalf is New for Float16, given as bit patterns.
 func FromHalf(data []uint16, shape ...int) *Tensor {
-	return fromBytes("new", Float16, bytesOf(data), len(data), shape)
+	return fromBytes("new", Float16, slices.Clone(bytesOf(data)), len(data), shape)
 }
 
 func fromBytes(op string, dt DType, data []byte, n int, shape []int) *Tensor {
@@ -93,7 +99,7 @@ func fromBytes(op string, dt DType, data []byte, n int, shape []int) *Tensor {
 	if ir.NumElems(shape) != n {
 		panic(ir.NewError(op, "%d elements for shape %v, which has %d", n, shape, ir.NumElems(shape)))
 	}
-	return leafTensor(&ir.Leaf{Kind: ir.Data, DType: dt, Shape: slices.Clone(shape)}, slices.Clone(data))
+	return leafTensor(&ir.Leaf{Kind: ir.Data, DType: dt, Shape: slices.Clone(shape)}, data)
 }
 
 func leafTensor(l *ir.Leaf, host []byte) *Tensor {

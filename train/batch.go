@@ -78,10 +78,11 @@ type resident struct {
 	prep           Preprocessing
 }
 
+// newResident shares d's bytes: nobody changes a data set that is in use.
 func newResident(d *data.Dataset, prep Preprocessing) *resident {
 	return &resident{
-		images: tensor.FromBytes(d.Images, d.N, d.ImageSize()),
-		labels: tensor.FromBytes(d.Labels, d.N),
+		images: tensor.Shared(d.Images, d.N, d.ImageSize()),
+		labels: tensor.Shared(d.Labels, d.N),
 		n:      d.N,
 		prep:   prep,
 	}

@@ -120,8 +120,13 @@ func (o *Options) Split(d *data.Dataset) (kept, held *data.Dataset, err error) {
 		cut := d.N - o.ValLast
 		return d.Range(0, cut), d.Range(cut, d.N), nil
 	case o.ValFraction > 0:
-		a, b := d.Split(o.ValFraction, derive(o.Seed, purposeSplit, 0))
+		a, b := o.draw(d)
 		return d.Subset(a), d.Subset(b), nil
 	}
 	return d, nil, nil
+}
+
+// draw is which images ValFraction leaves, and which it takes.
+func (o *Options) draw(d *data.Dataset) (kept, held []int) {
+	return d.Split(o.ValFraction, derive(o.Seed, purposeSplit, 0))
 }

@@ -48,7 +48,8 @@ type Steps struct {
 	trainN         int
 	valSet         *data.Dataset
 	val            *evaluator
-	order          []int32
+	order          []int32 // of the images of this epoch, in all of Train
+	kept           []int32 // the images to train on; nil is all
 	perEpoch       int
 	epoch, batch   int
 	seed           int32
@@ -82,21 +83,33 @@ func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
 	if err := cfg.Train.Check(); err != nil {
 		return nil, err
 	}
-	var set *data.Dataset
-	if set, s.valSet, err = o.Split(cfg.Train); err != nil {
-		return nil, err
+	set := cfg.Train
+	if o.ValLast == 0 && o.ValFraction > 0 {
+		// The order passes over what is held out: a copy without it would be
+		// nearly all of the set again, in a tab that has little memory.
+		kept, held := o.draw(set)
+		s.valSet, s.kept = set.Subset(held), make([]int32, len(kept))
+		for i, k := range kept {
+			s.kept[i] = int32(k)
+		}
+		s.trainN = len(kept)
+	} else {
+		if set, s.valSet, err = o.Split(set); err != nil {
+			return nil, err
+		}
+		s.trainN = set.N
 	}
-	s.trainN, s.perEpoch = set.N, o.steps(set.N)
+	s.perEpoch = o.steps(s.trainN)
 	if s.perEpoch == 0 {
-		return nil, fmt.Errorf("%d training images are fewer than a batch of %d; choose a smaller batch", set.N, o.Batch)
+		return nil, fmt.Errorf("%d training images are fewer than a batch of %d; choose a smaller batch", s.trainN, o.Batch)
 	}
 	s.Rate, s.Momentum, s.WeightDecay = o.schedule(s.Total()), o.Momentum, o.WeightDecay
 	s.step = &stepper{dev: cfg.Device, opts: o, model: cfg.Model, data: newResident(set, cfg.Preprocessing)}
 	if o.EMA > 0 {
 		s.step.average = cfg.Average
 	}
-	s.order = make([]int32, set.N)
-	s.step.order = tensor.NewIntVariable("order", s.order, set.N)
+	s.order = make([]int32, s.trainN)
+	s.step.order = tensor.NewIntVariable("order", s.order, s.trainN)
 	if s.step.optim, err = newOptimizer(o, nn.Trainable(cfg.Model), true); err != nil {
 		return nil, err
 	}
@@ -139,6 +152,11 @@ func (s *Steps) Seek(epoch, batch int) error {
 		return fmt.Errorf("no batch %d in epoch %d: there are %d", batch, epoch, s.perEpoch)
 	}
 	permute(s.order, s.opts.Seed, uint64(epoch))
+	if s.kept != nil {
+		for i, at := range s.order {
+			s.order[i] = s.kept[at]
+		}
+	}
 	s.epoch, s.batch = epoch, batch
 	return s.step.order.SetInts(s.order)
 }

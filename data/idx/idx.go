@@ -11,6 +11,7 @@ package idx
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
@@ -91,45 +92,87 @@ func Read(r io.Reader) (*Array, error) {
 	if err != nil {
 		return nil, err
 	}
-	var head [4]byte
-	if err := readFull(plain, head[:], "the magic number"); err != nil {
+	a, size, err := readHeader(plain)
+	if err != nil {
 		return nil, err
-	}
-	a := &Array{Type: Type(head[2])}
-	if head[0] != 0 || head[1] != 0 || a.Type.Size() == 0 || head[3] == 0 {
-		return nil, fmt.Errorf("idx: %w: it begins with % x, want 00 00, a type (08 for bytes) and a rank; check that this is the right file", ErrFormat, head)
-	}
-	size := int64(a.Type.Size())
-	for i := range int(head[3]) {
-		var b [4]byte
-		if err := readFull(plain, b[:], "the sizes"); err != nil {
-			return nil, err
-		}
-		d := int64(binary.BigEndian.Uint32(b[:]))
-		// Sizes before a zero count too: the product may not pass the bound at any point.
-		if d != 0 && size > MaxBytes/d {
-			return nil, fmt.Errorf("idx: %w: with dimension %d, of size %d, the header claims more than %d bytes", ErrTooLarge, i, d, MaxBytes)
-		}
-		size *= d
-		a.Shape = append(a.Shape, int(d))
 	}
 	if a.Data, err = readGrowing(plain, size); err != nil {
 		return nil, err
 	}
 	// Reading past the end also makes gzip check its sum.
-	switch n, err := io.ReadFull(plain, head[:1]); {
+	var more [1]byte
+	switch n, err := io.ReadFull(plain, more[:]); {
 	case n > 0:
-		return nil, fmt.Errorf("idx: %w: data follows the %d bytes that shape %v needs", ErrFormat, size, a.Shape)
+		return nil, tooLong(a, size)
 	case err != io.EOF:
 		return nil, broken(err, "its end")
 	}
 	return a, nil
 }
 
+// Parse is Read for a file in memory. The elements of a plain file are a part
+// of b, not a copy, so b must not be changed afterwards.
+func Parse(b []byte) (*Array, error) {
+	if isGzip(b) {
+		return Read(bytes.NewReader(b))
+	}
+	r := bytes.NewReader(b)
+	a, size, err := readHeader(r)
+	if err != nil {
+		return nil, err
+	}
+	switch rest := b[len(b)-r.Len():]; {
+	case int64(len(rest)) < size:
+		return nil, short(int64(len(rest)), size)
+	case int64(len(rest)) > size:
+		return nil, tooLong(a, size)
+	default:
+		a.Data = rest[:size:size]
+	}
+	return a, nil
+}
+
+// readHeader reads up to the elements, which take size bytes.
+func readHeader(plain io.Reader) (a *Array, size int64, err error) {
+	var head [4]byte
+	if err := readFull(plain, head[:], "the magic number"); err != nil {
+		return nil, 0, err
+	}
+	a = &Array{Type: Type(head[2])}
+	if head[0] != 0 || head[1] != 0 || a.Type.Size() == 0 || head[3] == 0 {
+		return nil, 0, fmt.Errorf("idx: %w: it begins with % x, want 00 00, a type (08 for bytes) and a rank; check that this is the right file", ErrFormat, head)
+	}
+	size = int64(a.Type.Size())
+	for i := range int(head[3]) {
+		var b [4]byte
+		if err := readFull(plain, b[:], "the sizes"); err != nil {
+			return nil, 0, err
+		}
+		d := int64(binary.BigEndian.Uint32(b[:]))
+		// Sizes before a zero count too: the product may not pass the bound at any point.
+		if d != 0 && size > MaxBytes/d {
+			return nil, 0, fmt.Errorf("idx: %w: with dimension %d, of size %d, the header claims more than %d bytes", ErrTooLarge, i, d, MaxBytes)
+		}
+		size *= d
+		a.Shape = append(a.Shape, int(d))
+	}
+	return a, size, nil
+}
+
+func isGzip(b []byte) bool { return len(b) >= 2 && b[0] == 0x1f && b[1] == 0x8b }
+
+func tooLong(a *Array, size int64) error {
+	return fmt.Errorf("idx: %w: data follows the %d bytes that shape %v needs", ErrFormat, size, a.Shape)
+}
+
+func short(have, size int64) error {
+	return broken(io.ErrUnexpectedEOF, fmt.Sprintf("%d of %d bytes of data were there", have, size))
+}
+
 // Plain returns r decompressed if it is gzip, else as it is.
 func Plain(r io.Reader) (io.Reader, error) {
 	b := bufio.NewReaderSize(r, 1<<16)
-	if magic, _ := b.Peek(2); len(magic) < 2 || magic[0] != 0x1f || magic[1] != 0x8b {
+	if magic, _ := b.Peek(2); !isGzip(magic) {
 		return b, nil // A read error comes again with the first read.
 	}
 	z, err := gzip.NewReader(b)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -159,8 +160,15 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("\x00\x00\x08\x01\x40\x00\x00\x00abc"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := Read(bytes.NewReader(b))
+		p, perr := Parse(b)
+		if (err == nil) != (perr == nil) || err != nil && err.Error() != perr.Error() {
+			t.Fatalf("Read: %v, Parse: %v", err, perr)
+		}
 		if err != nil {
 			return
+		}
+		if p.Type != a.Type || !slices.Equal(p.Shape, a.Shape) || !bytes.Equal(p.Data, a.Data) {
+			t.Fatalf("Read and Parse differ: %v and %v", a.Shape, p.Shape)
 		}
 		again := encode(t, a)
 		if plain := b[0] == 0; plain && !bytes.Equal(again, b) {

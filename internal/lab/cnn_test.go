@@ -356,7 +356,7 @@ func TestRunsReturnTheirMemory(t *testing.T) {
 			ask[TestResult](b, "test", &Empty{})
 			ask[Empty](b, "inspect", &InspectRequest{})
 			ask[ModelInfo](b, "model", &ModelRequest{Layers: cnn, Seed: 5})
-			return *ask[StatsResult](b, "stats", &Empty{})
+			return *ask[StatsResult](b, "stats", &StatsRequest{})
 		}
 		cycle()
 		before := cycle()

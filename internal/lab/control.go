@@ -130,7 +130,7 @@ func (s *Session) set(ctx context.Context, q *SetRequest) (*TrainState, error) {
 			return hinted("Choose another value.", err)
 		}
 		t.config, t.opts = c, o
-		s.model.options = o
+		t.model.options = o
 		t.applyKnobs()
 		return nil
 	})

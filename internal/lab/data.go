@@ -1,13 +1,13 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/data/idx"
@@ -19,7 +19,9 @@ import (
 const (
 	syntheticTrain = 20000
 	syntheticTest  = 2000
-	drawChunk      = 500 // images between two events
+	// drawTime is how long a request may wait while digits are drawn.
+	drawTime  = 8 * time.Millisecond
+	drawChunk = 10
 )
 
 // source is a data set that the site may hold as IDX files.
@@ -90,11 +92,18 @@ func (s *Session) draw(q *DataRequest) (sets [2]*data.Dataset) {
 		n[1] = min(q.Test, 10000)
 	}
 	total, done := n[0]+n[1], 0
+	var said, yielded time.Time
 	for part := range sets {
 		d := synthetic.Range(0, 0, 0)
 		for d.N < n[part] {
-			s.opts.Emit("data", &DataEvent{done, total})
-			s.opts.Yield()
+			if now := time.Now(); now.Sub(yielded) > drawTime {
+				if now.Sub(said) > eventEvery {
+					s.opts.Emit("data", &DataEvent{done, total})
+					said = now
+				}
+				s.opts.Yield()
+				yielded = time.Now()
+			}
 			more := synthetic.Range(d.N, min(d.N+drawChunk, n[part]), uint64(part)+1)
 			d.N += more.N
 			d.Images, d.Labels = append(d.Images, more.Images...), append(d.Labels, more.Labels...)
@@ -185,7 +194,7 @@ func (s *Session) download(ctx context.Context, src source) (sets [2]*data.Datas
 // decode reads an IDX file, plain or gzip, of bytes whose dimensions after the
 // first are given.
 func decode(b []byte, name string, shape ...int) (*idx.Array, error) {
-	a, err := idx.Read(bytes.NewReader(b))
+	a, err := idx.Parse(b)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -34,7 +34,7 @@ func (s *Session) init(ctx context.Context, q *InitRequest) (*InitResult, error)
 	return r, s.do(ctx, s.slow, func() error {
 		s.base = q.Base
 		s.endRun()
-		s.model.close()
+		s.closeModels()
 		if s.dev != nil {
 			s.dev.Close()
 			s.dev = nil
@@ -206,7 +206,7 @@ func (s *Session) recoverDevice(cause error) error {
 	}
 	old.Close()
 	s.preview.close()
-	s.model.close()
+	s.closeModels()
 	if s.run != nil {
 		if err := s.run.rebuild(s); err != nil {
 			s.emitTrain(Lost)

@@ -63,7 +63,7 @@ func (s *Session) setInspect(ctx context.Context, q *InspectRequest) (*Empty, er
 			}
 			return nil // the next submit shows it
 		}
-		return s.look(more || i.deep.IsZero() || i.model != s.model || i.step != s.model.steps)
+		return s.look(more || i.deep.IsZero() || i.step != s.model.steps)
 	})
 }
 
@@ -82,7 +82,8 @@ func (s *Session) shown() []byte {
 // compileFlat makes the program that returns all parameters and their
 // gradients on the next batch, end to end, in one result.
 func (s *Session) compileFlat() error {
-	m, t := s.model, s.run
+	t := s.run
+	m := t.model
 	if m.flat != nil {
 		return nil
 	}
@@ -130,10 +131,11 @@ func (m *model) watched() nn.Sequential {
 
 // readFlat gives the parameters and their gradients, each end to end.
 func (s *Session) readFlat() (params, grads []float32, err error) {
-	if err := s.model.flat.SetScalar("at", float64(s.run.steps.Position())); err != nil {
+	flat := s.run.model.flat
+	if err := flat.SetScalar("at", float64(s.run.steps.Position())); err != nil {
 		return nil, nil, err
 	}
-	out, err := s.model.flat.Call()
+	out, err := flat.Call()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -143,6 +145,10 @@ func (s *Session) readFlat() (params, grads []float32, err error) {
 	}
 	return v[:len(v)/2], v[len(v)/2:], nil
 }
+
+// watching reports whether the network that is looked into is the one in
+// training.
+func (s *Session) watching() bool { return s.run != nil && s.run.model == s.model }
 
 // look sends what there is to see; deep looks at gradients anew. While training
 // that takes one update on its own, so as to see what it changes.
@@ -155,7 +161,8 @@ func (s *Session) look(deep bool) error {
 	if err := s.compileForward(); err != nil {
 		return err
 	}
-	if deep && t != nil {
+	deep = deep || i.model != s.model
+	if deep && s.watching() {
 		if err := s.compileFlat(); err != nil {
 			return err
 		}
@@ -204,7 +211,7 @@ func (s *Session) lookDeep() error {
 	if i.model != m {
 		i.ratios = nil
 	}
-	if t == nil {
+	if !s.watching() {
 		for _, p := range nn.Trainable(m.net) {
 			x, err := p.Value.Read()
 			if err != nil {

@@ -213,16 +213,51 @@ func (s *Session) newModel(ctx context.Context, q *ModelRequest) (*ModelInfo, er
 		if err != nil {
 			return err
 		}
-		s.setModel(m)
+		m.options = o // until a run has its own, so that the file of fresh weights is complete
+		s.endRun()
+		s.adopt(m)
+		s.show(m)
 		r = m.info()
 		return nil
 	})
 }
 
-func (s *Session) setModel(m *model) {
-	s.endRun()
-	s.model.release()
+// show puts a model before the visitor. The visitor's own one is kept, also in
+// training, until there is another of that kind.
+func (s *Session) show(m *model) {
+	if s.model != s.own && s.model != m {
+		s.model.release()
+	}
 	s.model = m
+	s.inspect.ratios = nil
+}
+
+// adopt makes a model the visitor's own. Nothing may be training the last one.
+func (s *Session) adopt(m *model) {
+	if s.own != s.model && s.own != m {
+		s.own.release()
+	}
+	s.own = m
+}
+
+// showOwn goes back to the visitor's own model, with whatever it has learned
+// meanwhile.
+func (s *Session) showOwn(ctx context.Context, _ *Empty) (*ModelInfo, error) {
+	var r *ModelInfo
+	return r, s.do(ctx, s.slow, func() error {
+		if s.own == nil {
+			return hinted("Choose a preset.", errors.New("there is no network of your own yet"))
+		}
+		s.show(s.own)
+		r = s.own.info()
+		return nil
+	})
+}
+
+// closeModels returns what is compiled for the present device.
+func (s *Session) closeModels() {
+	s.model.close()
+	s.own.close()
 }
 
 // haveModel reports whether there is a network and a device for it.
@@ -309,7 +344,7 @@ func (s *Session) load(ctx context.Context, q *LoadRequest) (*ModelInfo, error) 
 		if err := s.ready(); err != nil {
 			return err
 		}
-		s.setModel(m)
+		s.show(m)
 		return nil
 	})
 }

@@ -237,8 +237,8 @@ type InspectRequest struct {
 	Weights bool    `json:"weights,omitempty"` // include the weights
 }
 
-// InspectEvent shows the network as it is after Step updates.
-// Pixels is the image whose activations are shown.
+// InspectEvent shows the network as it is after Step updates. Pixels are the
+// picture that the activations are of.
 type InspectEvent struct {
 	Step   int         `json:"step"`
 	Pixels []byte      `json:"pixels"`
@@ -425,6 +425,12 @@ type CheckResult struct {
 	Features []string           `json:"features"`
 	Rows     []CheckRow         `json:"rows"`
 	Kernels  []KernelInfo       `json:"kernels"`
+}
+
+// StatsRequest asks what memory is in use, after a collection of garbage or as
+// it is.
+type StatsRequest struct {
+	Collect bool `json:"collect,omitempty"`
 }
 
 // StatsResult is what memory is in use.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"time"
 
 	"github.com/weft-ml/weft/data"
@@ -36,6 +37,7 @@ type run struct {
 	config TrainConfig
 	opts   train.Options
 	steps  *train.Steps
+	model  *model
 	data   *data.Dataset
 	state  string
 	begin  int // updates that the weights had seen before the run
@@ -109,6 +111,7 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 			return hinted("Make a network for this data.", fmt.Errorf("the network knows %d classes, the data has %d", len(m.classes), len(s.train.Classes)))
 		}
 		s.endRun()
+		s.adopt(m)
 		begin := time.Now()
 		if b, ok := s.dev.Backend().(*webgpu.Backend); ok {
 			b.Progress = func(done, total int) { s.opts.Emit("compile", &CompileEvent{done, total}) }
@@ -116,7 +119,7 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 		}
 		s.opts.Emit("compile", &CompileEvent{0, 1})
 		s.runs++
-		t := &run{id: s.runs, config: q.Config, opts: o, data: s.train, state: Running}
+		t := &run{id: s.runs, config: q.Config, opts: o, model: m, data: s.train, state: Running}
 		prep := train.PreprocessingOf(s.train)
 		m.close()
 		m.prep, m.classes, m.options, m.score = prep, s.train.Classes, o, nil
@@ -154,7 +157,7 @@ func (m *model) reset(o train.Options) error {
 
 // compile makes the step on the session's device.
 func (t *run) compile(s *Session) (err error) {
-	m := s.model
+	m := t.model
 	c := train.StepsConfig{Device: s.dev, Model: m.net, Options: t.opts, Train: t.data, Preprocessing: m.prep, EvalBatch: m.batch(valBatch), Between: s.breathe}
 	if t.opts.EMA > 0 {
 		average, err := train.InitModel(&recipes.Layers, m.prep, len(m.classes), t.opts, m.spec)
@@ -174,9 +177,9 @@ func (t *run) compile(s *Session) (err error) {
 // rebuild goes on from the last snapshot on another device.
 func (t *run) rebuild(s *Session) error {
 	t.steps.Close()
-	s.model.changed()
+	t.model.changed()
 	c := t.snap
-	if err := c.fill(nn.Params(s.model.net)); err != nil {
+	if err := c.fill(nn.Params(t.model.net)); err != nil {
 		return err
 	}
 	if err := t.compile(s); err != nil {
@@ -188,7 +191,7 @@ func (t *run) rebuild(s *Session) error {
 	t.applyKnobs()
 	t.flying, t.budget = 0, 0
 	t.submitted, t.done = c.steps, c.steps
-	s.model.steps = t.begin + t.done
+	t.model.steps = t.begin + t.done
 	if err := t.steps.Seek(c.epoch, c.batch); err != nil {
 		return err
 	}
@@ -239,11 +242,25 @@ func (t *run) wanted() int {
 	n := t.steps.Left()
 	switch {
 	case t.state == Running:
-		return min(n, t.chunk)
+		return submitSize(min(n, t.chunk))
 	case t.state == Paused:
-		return min(n, t.chunk, t.budget)
+		return submitSize(min(n, t.chunk, t.budget))
 	}
 	return 0
+}
+
+// submitSize rounds down to 1, 2, 3, 4, 6, 8, 12, .. A submit of a size that was
+// not seen before is recorded first and then kept, in Go and in JavaScript, so
+// that few sizes save memory and pauses.
+func submitSize(n int) int {
+	if n < 2 {
+		return n
+	}
+	power := 1 << (bits.Len(uint(n)) - 1)
+	if half := power / 2; n >= power+half {
+		return power + half
+	}
+	return power
 }
 
 // advance does a little training: at most one submit, at most one wait.
@@ -262,7 +279,7 @@ func (s *Session) advance() error {
 			return err
 		}
 	}
-	s.model.steps = t.begin + t.done
+	t.model.steps = t.begin + t.done
 	if t.flying == 0 && t.steps.Left() == 0 {
 		if err := s.endEpoch(); err != nil {
 			return err
@@ -352,7 +369,7 @@ func (s *Session) drain() error {
 		if err := t.collect(); err != nil {
 			return err
 		}
-		s.model.steps = t.begin + t.done
+		t.model.steps = t.begin + t.done
 	}
 	return nil
 }
@@ -442,9 +459,9 @@ func (s *Session) endRun() {
 		s.emitTrain(Stopped)
 	}
 	t.release()
-	s.model.changed()
+	t.model.changed()
 	t.steps.Close()
-	if err := s.model.settle(); err != nil {
+	if err := t.model.settle(); err != nil {
 		s.opts.Emit("failed", &FailedEvent{Run: t.id, Message: "the averaged weights are lost: " + err.Error(), Hint: "Train again."})
 	}
 	s.run = nil

@@ -80,7 +80,8 @@ type Session struct {
 	want    string // the device that was asked for
 	train   *data.Dataset
 	test    *data.Dataset
-	model   *model
+	model   *model // the one before the visitor
+	own     *model // the one made or trained here, often the same
 	run     *run
 	runs    int
 	inspect inspection
@@ -156,6 +157,7 @@ var calls = map[string]call{
 	"save":    handler((*Session).save),
 	"export":  handler((*Session).export),
 	"load":    handler((*Session).load),
+	"own":     handler((*Session).showOwn),
 	"builtin": handler((*Session).builtin),
 	"use":     handler((*Session).use),
 	"check":   handler((*Session).check),
@@ -287,7 +289,7 @@ func (s *Session) breathe() {
 func (s *Session) closeAll() {
 	s.endRun()
 	s.preview.close()
-	s.model.close()
+	s.closeModels()
 	if s.dev != nil {
 		s.dev.Close()
 	}
@@ -296,8 +298,11 @@ func (s *Session) closeAll() {
 // since is the time from t in milliseconds.
 func since(t time.Time) float64 { return float64(time.Since(t).Microseconds()) / 1000 }
 
-func (s *Session) stats(ctx context.Context, _ *Empty) (*StatsResult, error) {
+func (s *Session) stats(ctx context.Context, q *StatsRequest) (*StatsResult, error) {
 	var r StatsResult
+	if q.Collect {
+		runtime.GC()
+	}
 	if s.opts.WasmBytes != nil {
 		r.WasmBytes = s.opts.WasmBytes()
 	}

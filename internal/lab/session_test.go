@@ -234,7 +234,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	if _, err := b.Handle(context.Background(), "pause", &InitRequest{}); err == nil {
 		t.Error("a request of the wrong type was answered")
 	}
-	if !errors.Is(func() error { _, err := b.Handle(canceled(), "stats", &Empty{}); return err }(), context.Canceled) {
+	if !errors.Is(func() error { _, err := b.Handle(canceled(), "stats", &StatsRequest{}); return err }(), context.Canceled) {
 		t.Error("a canceled request was answered")
 	}
 }

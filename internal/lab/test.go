@@ -50,7 +50,7 @@ func (s *Session) runTest(ctx context.Context, _ *Empty) (*TestResult, error) {
 			return err
 		}
 		n := min(m.batch(testBatch), d.N)
-		images, labels := tensor.FromBytes(d.Images, d.N, d.ImageSize()), tensor.FromBytes(d.Labels, d.N)
+		images, labels := tensor.Shared(d.Images, d.N, d.ImageSize()), tensor.Shared(d.Labels, d.N)
 		defer images.Free()
 		defer labels.Free()
 		p, err := tensor.Compile(s.dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {

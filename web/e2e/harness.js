@@ -93,13 +93,16 @@ export async function visit(options, test) {
 
 /** Runs in the page before its own code. */
 function record() {
-  const log = { events: [], requests: [], predictions: [] };
+  const log = { events: [], requests: [], predictions: [], short: false, worker: undefined };
   window.weftLog = log;
   const Real = window.Worker;
   window.Worker = class extends Real {
     constructor(...args) {
       super(...args);
+      log.worker = this;
       this.addEventListener('message', ({ data }) => {
+        // The log of an hour would itself be what grows.
+        if (log.short) for (const list of [log.events, log.requests, log.predictions]) list.splice(0, list.length - 50);
         if (data?.event === 'train') {
           const { run, step, steps, stepsPerSecond, state, lr, gpuBytes, first } = data;
           log.events.push({ event: 'train', at: performance.now(), run, step, steps, stepsPerSecond, state, lr, gpuBytes, first, losses: [...data.losses] });
@@ -184,6 +187,55 @@ export async function answered(page, type, patience = 2 * PATIENCE) {
     }, type), patience);
   assert.ok(answer.ok, `${type}: ${answer.error?.message}`);
   return answer;
+}
+
+/** memory is what the tab holds once all garbage is collected: the JavaScript
+ * heaps of the page and of its worker, the page's nodes and listeners, the worker's WebAssembly memory and Go heap,
+ * and the GPU's buffers, in bytes. */
+export async function memory(page) {
+  const session = await page.context().newCDPSession(page);
+  try {
+    const attached = new Promise((found) => session.on('Target.attachedToTarget', (e) => e.targetInfo.type === 'worker' && found(e.sessionId)));
+    const answers = new Map();
+    session.on('Target.receivedMessageFromTarget', ({ message }) => {
+      const { id, result } = JSON.parse(message);
+      answers.get(id)?.(result);
+    });
+    // Only sessions of the old kind can be spoken to through that of the page.
+    await session.send('Target.setAutoAttach', { autoAttach: true, waitForDebuggerOnStart: false, flatten: false });
+    const worker = await attached;
+    const toPage = (method) => session.send(method);
+    const toWorker = (method) =>
+      new Promise((answer) => {
+        const id = answers.size + 1;
+        answers.set(id, answer);
+        void session.send('Target.sendMessageToTarget', { sessionId: worker, message: JSON.stringify({ id, method }) });
+      });
+    const heap = async (send) => {
+      for (let i = 0; i < 2; i++) await send('HeapProfiler.collectGarbage');
+      const { usedSize, embedderHeapUsedSize } = await send('Runtime.getHeapUsage');
+      return usedSize + embedderHeapUsedSize;
+    };
+    const sizes = { pageHeap: await heap(toPage), workerHeap: await heap(toWorker) };
+    const { nodes, jsEventListeners: listeners } = await session.send('Memory.getDOMCounters');
+    const stats = await page.evaluate(
+      () =>
+        new Promise((found) => {
+          const id = -1; // no number of the page's own
+          const { worker } = window.weftLog;
+          const listen = ({ data }) => {
+            if (data.id !== id) return;
+            worker.removeEventListener('message', listen);
+            found(data.result);
+          };
+          worker.addEventListener('message', listen);
+          worker.postMessage({ id, type: 'stats', collect: true });
+        }),
+    );
+    return { ...sizes, nodes, listeners, ...stats };
+  } finally {
+    await session.detach();
+  }
 }
 
 /** frames counts what is drawn in so many milliseconds, and the longest gap. */

@@ -20,6 +20,20 @@ export async function ready(page) {
   await page.getByRole('button', { name: 'Start', exact: true }).and(page.locator(':enabled')).waitFor();
 }
 
+/** visitView goes to a view and waits until it is the one that is shown. */
+export async function visitView(page, view) {
+  await page.getByRole('link', { name: view, exact: true }).click();
+  await page.getByRole('link', { name: view, exact: true }).and(page.locator('[aria-current=page]')).waitFor();
+}
+
+/** choose picks a network by a part of its name. */
+export async function choose(page, name) {
+  const list = page.getByRole('combobox', { name: 'Network' });
+  const option = list.locator('option', { hasText: name }).first();
+  await option.waitFor({ state: 'attached' });
+  await list.selectOption(await option.getAttribute('value'));
+}
+
 /** rate is the field of the learning rate. */
 const rate = (page) => page.getByRole('textbox', { name: /^Learning rate/ });
 
@@ -97,7 +111,7 @@ export async function keep(page, { name, digits }) {
 }
 
 /** winner tells whether a digit has the largest probability on the page. */
-function winner(page, digit) {
+export function winner(page, digit) {
   return page.evaluate((digit) => {
     const r = window.weftLog.predictions?.at(-1);
     return r !== undefined && r.indexOf(Math.max(...r)) === digit;
@@ -109,20 +123,14 @@ export async function everywhere(page, name) {
   const complaints = [];
   for (const theme of ['light', 'dark']) {
     for (const view of ['Train', 'Look inside', 'Draw', 'Test', 'Check']) {
-      await page.getByRole('link', { name: view, exact: true }).click();
-      await page.getByRole('heading', { level: 1 }).waitFor({ state: 'attached' });
+      await visitView(page, view);
       complaints.push(...(await scan(page, `${view}, ${theme}`)));
       const file = `${name}-${view.toLowerCase().replace(' ', '-')}-${theme}`;
       await screenshot(page, file);
       if (theme === 'dark') continue;
       // The same on a small phone: nothing is cut off to the right.
       await page.setViewportSize({ width: 360, height: 740 });
-      // Canvases take their new width some frames later, on a busy machine more.
-      const wide = await page.evaluate(async () => {
-        const over = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
-        for (let frame = 0; frame < 120 && (frame < 2 || over() > 0); frame++) await new Promise(requestAnimationFrame);
-        return over();
-      });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (wide > 0) complaints.push(`${view}: ${wide} pixels too wide for a phone`);
       await screenshot(page, `${file}-phone`);
       await page.setViewportSize(DESK);

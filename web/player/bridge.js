@@ -186,7 +186,7 @@ class Link {
       this.view()[state] = value;
       this.wake();
     };
-    buffer.mapAsync(1, 0, size).then(() => settle(READY), () => settle(BROKEN));
+    buffer.mapAsync(1, 0, size).then(() => settle(READY), () => this.player.reason().then(() => settle(BROKEN)));
   }
 
   done(serial) {
@@ -209,7 +209,7 @@ class Link {
     const message = await error;
     if (message) throw new Error(message);
     await this.verdict;
-    await target.mapAsync(1, 0, size);
+    await target.mapAsync(1, 0, size).catch((e) => this.player.reason().then(() => Promise.reject(e)));
     return new Uint8Array(target.getMappedRange(0, size));
   }
   readDone(staging) {

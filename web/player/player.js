@@ -76,6 +76,12 @@ export class Player {
     return f;
   }
 
+  /** Resolves when it is known whether the device is lost: what waits for a lost
+   * one fails before the device says so. */
+  reason() {
+    return Promise.race([this.device.lost, new Promise((later) => setTimeout(later, 1000))]);
+  }
+
   /** Runs make() and resolves to the message of the error that it caused, or "". */
   watch(filter, make) {
     this.device.pushErrorScope(filter);

@@ -384,6 +384,10 @@ export interface CheckResult {
   kernels: KernelInfo[];
 }
 
+export interface StatsRequest {
+  collect?: boolean;
+}
+
 export interface StatsResult {
   wasmBytes: number;
   goHeap: number;
@@ -417,10 +421,11 @@ export interface Requests {
   save: [Empty, SaveResult];
   export: [ExportRequest, ExportResult];
   load: [LoadRequest, ModelInfo];
+  own: [Empty, ModelInfo];
   builtin: [Empty, Builtin[]];
   use: [UseRequest, ModelInfo];
   check: [Empty, CheckResult];
-  stats: [Empty, StatsResult];
+  stats: [StatsRequest, StatsResult];
 }
 
 /** Each event. */

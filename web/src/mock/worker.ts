@@ -161,6 +161,7 @@ const answers: Record<string, (message: Message) => unknown> = {
     }
     return modelInfo(layers);
   },
+  own: () => modelInfo(layers),
   builtin: () => [
     { name: 'mlp', title: 'MLP 784-128-10', file: 'mlp.safetensors', accuracy: 0.9836 },
     { name: 'mlp2', title: 'MLP 784-128-64-10', file: 'mlp2.safetensors', accuracy: 0.9842 },

@@ -10,7 +10,7 @@ class Test {
   result = $state.raw<TestResult>();
   progress = $state.raw<{ done: number; total: number }>();
   /** The model has changed since. */
-  stale = $derived.by(() => this.#version !== lab.modelVersion || this.#step !== (runs.live?.step ?? 0));
+  stale = $derived.by(() => this.#version !== lab.modelVersion || (lab.choice === 'own' && this.#step !== (runs.live?.step ?? 0)));
 
   #version = $state(-1);
   #step = $state(0);

@@ -23,8 +23,10 @@ class Lab {
   origin = $state<Origin>('none');
   /** The name of a loaded model, '' for one's own. */
   modelName = $state('');
-  /** Which model is in place: 'own', 'builtin:FILE' or 'saved:NAME'. */
+  /** Which model is in place: 'own', 'builtin:FILE', 'saved:NAME' or 'file:NAME'. */
   choice = $state('own');
+  /** What the worker keeps as one's own, whatever is in place. */
+  own = $state<Exclude<Origin, 'loaded'>>('none');
   /** Counts changes of the weights by loading, so that views ask again. */
   modelVersion = $state(0);
   setup = $state<Setup>(defaultSetup());
@@ -99,9 +101,8 @@ class Lab {
 
   took(model: ModelInfo, origin: Origin, name: string): void {
     this.model = model;
-    // The editor shows the network that there is, so that it can be trained on.
-    if (origin === 'loaded') this.setup.layers = model.spec;
     this.origin = origin;
+    if (origin !== 'loaded') [this.own, this.choice] = [origin, 'own'];
     this.modelName = name;
     this.modelVersion++;
   }

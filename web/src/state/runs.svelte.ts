@@ -131,7 +131,7 @@ class Runs {
         this.current = run;
         this.live = undefined;
         this.phase = 'running';
-        lab.origin = 'trained';
+        lab.origin = lab.own = 'trained';
         lab.choice = 'own';
         if (keep) toasts.info(`Training goes on from ${lab.modelName}.`, 'Restart begins with fresh weights.');
       } catch (reason) {
