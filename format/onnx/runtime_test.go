@@ -1,0 +1,155 @@
+package onnx
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/tensor"
+)
+
+// ONNX Runtime Web runs what we export: an opinion that is not ours.
+
+// script is web/test/onnxruntime.mjs; the test is skipped where Node or its
+// packages are missing, except with WEFT_REQUIRE_ONNXRUNTIME.
+func script(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../../web/test/onnxruntime.mjs")
+	if err == nil {
+		_, err = exec.LookPath("node")
+	}
+	if err == nil {
+		_, err = os.Stat("../../web/node_modules/onnxruntime-web")
+	}
+	if err != nil {
+		if os.Getenv("WEFT_REQUIRE_ONNXRUNTIME") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("no ONNX Runtime: make onnx installs it (%v)", err)
+	}
+	return path
+}
+
+type file struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Shape []int  `json:"shape"`
+	File  string `json:"file"`
+}
+
+type job struct {
+	Model   string `json:"model"`
+	Inputs  []file `json:"inputs"`
+	Outputs []file `json:"outputs"`
+
+	name string
+	want []*tensor.Tensor
+	most float64 // relative error
+}
+
+// jobs collects models to run and what they should give.
+type jobs struct {
+	t    *testing.T
+	dir  string
+	list []job
+}
+
+// add runs f on the CPU and notes what the model m should answer to the same.
+func (j *jobs) add(name string, m *Model, external bool, f tensor.Function, in ...*tensor.Tensor) *job {
+	j.t.Helper()
+	b := job{name: name, Model: filepath.Join(j.dir, fmt.Sprintf("%d.onnx", len(j.list))), most: 1e-4}
+	if err := m.WriteFile(b.Model, external); err != nil {
+		j.t.Fatalf("%s: %v", name, err)
+	}
+	p, err := tensor.Compile(device.CPU(), f, in...)
+	if err != nil {
+		j.t.Fatalf("%s: %v", name, err)
+	}
+	defer p.Close()
+	if b.want, err = p.Call(in...); err != nil {
+		j.t.Fatalf("%s: %v", name, err)
+	}
+	for i, x := range in {
+		path := fmt.Sprintf("%s.in%d", b.Model, i)
+		data, err := tensor.LeafBytes(x.Leaf())
+		if err == nil {
+			err = os.WriteFile(path, data, 0o644)
+		}
+		if err != nil {
+			j.t.Fatal(err)
+		}
+		types := map[tensor.DType]string{tensor.Float32: "float32", tensor.Int32: "int32", tensor.Uint8: "uint8"}
+		b.Inputs = append(b.Inputs, file{m.proto.Graph.Input[i].Name, types[x.DType()], append([]int{}, x.Shape()...), path})
+	}
+	for i := range b.want {
+		b.Outputs = append(b.Outputs, file{Name: m.proto.Graph.Output[i].Name, File: fmt.Sprintf("%s.out%d", b.Model, i)})
+	}
+	j.list = append(j.list, b)
+	return &j.list[len(j.list)-1]
+}
+
+// run runs all jobs in one process and compares.
+func (j *jobs) run() {
+	t := j.t
+	text, err := json.Marshal(j.list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(j.dir, "jobs.json")
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("node", script(t), path).CombinedOutput()
+	if err != nil {
+		for i, b := range j.list {
+			t.Logf("%d.onnx is %s", i, b.name)
+		}
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, b := range j.list {
+		for i, w := range b.want {
+			got, err := os.ReadFile(b.Outputs[i].File)
+			if err != nil {
+				t.Errorf("%s: %v", b.name, err)
+				continue
+			}
+			want := w.Floats()
+			var diff, most float64
+			if w.DType() == tensor.Bool {
+				for i, v := range want {
+					diff = max(diff, math.Abs(float64(got[i])-float64(v)))
+				}
+				most = 1
+			} else {
+				if len(got) != 4*len(want) {
+					t.Errorf("%s: %d bytes for %v", b.name, len(got), w.Shape())
+					continue
+				}
+				for i, v := range want {
+					bits := binary.LittleEndian.Uint32(got[4*i:])
+					g := float64(math.Float32frombits(bits))
+					if w.DType() == tensor.Int32 {
+						g = float64(int32(bits))
+					}
+					if d := math.Abs(g - float64(v)); !(d <= diff) && !(g == float64(v)) {
+						diff = d
+					}
+					if !math.IsInf(float64(v), 0) {
+						most = max(most, math.Abs(float64(v)))
+					}
+				}
+			}
+			if rel := diff / max(most, 1e-30); !(rel <= b.most) {
+				t.Errorf("%s, result %d: relative error %.2g", b.name, i, rel)
+			} else {
+				t.Logf("%s: relative error %.2g", b.name, rel)
+			}
+		}
+	}
+}
