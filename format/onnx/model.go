@@ -88,7 +88,7 @@ func Open(path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	m, err := parse(b, filepath.Dir(path))
+	m, err := parse(b, filepath.Dir(path), false)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -97,10 +97,11 @@ func Open(path string) (*Model, error) {
 
 // Parse reads a model from memory, which it keeps using: b must not change.
 // Weights that lie in files of their own are an error; use Open for those.
-func Parse(b []byte) (*Model, error) { return parse(b, "") }
+func Parse(b []byte) (*Model, error) { return parse(b, "", false) }
 
-// parse reads a model whose external weights are in the folder dir.
-func parse(b []byte, dir string) (*Model, error) {
+// parse reads a model whose external weights are in the folder dir. With bare
+// it may be what Network.Structure returned.
+func parse(b []byte, dir string, bare bool) (*Model, error) {
 	if len(b) == 0 {
 		return nil, invalid("the file is empty")
 	}
@@ -127,10 +128,13 @@ func parse(b []byte, dir string) (*Model, error) {
 	for _, e := range p.Metadata {
 		m.Metadata[e.Key] = e.Value
 	}
-	if err := loadExternal(p.Graph, dir); err != nil {
+	if err := loadExternal(p.Graph, dir, bare); err != nil {
 		return nil, err
 	}
 	for _, t := range p.Graph.Initializer {
+		if t.elsewhere() {
+			continue
+		}
 		if _, err := t.check(); err != nil {
 			return nil, err
 		}

@@ -172,7 +172,7 @@ func (g *graphProto) tensors() []*tensorProto {
 
 // loadExternal reads weights from the files beside the model, in dir; "" is
 // nowhere.
-func loadExternal(g *graphProto, dir string) error {
+func loadExternal(g *graphProto, dir string, bare bool) error {
 	files := map[string]*os.File{}
 	defer func() {
 		for _, f := range files {
@@ -180,7 +180,7 @@ func loadExternal(g *graphProto, dir string) error {
 		}
 	}()
 	for _, t := range g.tensors() {
-		if t.DataLocation == 0 {
+		if t.DataLocation == 0 || bare && t.elsewhere() {
 			continue
 		}
 		if dir == "" {
