@@ -154,7 +154,7 @@ func TestImportedNetworksTrain(t *testing.T) {
 	x, y := random(8, 12, 1, 8, 8), tensor.FromInts([]int32{0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2})
 	p, err := tensor.Compile(device.CPU(), func(tr *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
 		tr.SetTraining(true)
-		loss := nn.CrossEntropy(net.Forward(in[0]), in[1], nn.CrossEntropyOptions{})
+		loss := nn.CrossEntropy(net.Forward(in[0]), in[1], nn.ClassOptions{})
 		opt.Step(tr, tensor.Scalar(0.05), tensor.Grad(loss, nn.Values(params)...))
 		return []*tensor.Tensor{loss}
 	}, x, y)
