@@ -435,6 +435,9 @@ func (n *Network) try() error {
 		if out, errs = n.run(in); len(errs) > 0 {
 			return nil
 		}
+		if s := out[0].Shape(); len(s) == 2 {
+			n.classes = s[1]
+		}
 		return out
 	}, args...)
 	if err = errors.Join(append(errs, err)...); err != nil {

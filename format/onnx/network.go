@@ -24,6 +24,7 @@ type Network struct {
 	batches []int // the size of each input's first dimension that the file was written for
 	outputs []string
 	used    map[string]bool // names that something reads
+	classes int
 }
 
 // Params are the network's variables: float weights in the order of the file.
@@ -34,6 +35,10 @@ func (n *Network) Inputs() []Input { return n.inputs }
 
 // Outputs are the names of the network's results.
 func (n *Network) Outputs() []string { return n.outputs }
+
+// Classes is the size of the first result's second dimension, if it has two:
+// the number of classes of a classifier. Else it is 0.
+func (n *Network) Classes() int { return n.classes }
 
 // Model is what the network was made of.
 func (n *Network) Model() *Model { return n.model }
