@@ -142,8 +142,12 @@ func (j *jobs) run() {
 					if w.DType() == tensor.Int32 {
 						g = float64(int32(bits))
 					}
-					if d := math.Abs(g - float64(v)); !(d <= diff) && !(g == float64(v)) {
-						diff = d
+					switch w := float64(v); {
+					case g == w || g != g && w != w:
+					case g != g || w != w:
+						diff = math.Inf(1)
+					default:
+						diff = max(diff, math.Abs(g-w))
 					}
 					if !math.IsInf(float64(v), 0) {
 						most = max(most, math.Abs(float64(v)))
