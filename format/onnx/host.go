@@ -22,8 +22,11 @@ type host struct {
 }
 
 // maxHost is how many elements a constant may have: position tables and masks
-// of long sequences, not more.
-const maxHost = 1 << 24
+// of long sequences, not more. maxHostTotal is for all of a network.
+const (
+	maxHost      = 1 << 24
+	maxHostTotal = 1 << 27
+)
 
 func hostInts(v ...int) *host {
 	h := &host{elemInt64, []int{len(v)}, make([]float64, len(v))}
@@ -267,6 +270,9 @@ func (c *call) onHost() *host {
 	switch op {
 	case "Cast":
 		out := &host{elem(c.int("to", 0)), x.shape, make([]float64, len(x.v))}
+		if elemSize[out.kind] == 0 {
+			c.fail("to element type %d", out.kind)
+		}
 		for i, v := range x.v {
 			out.v[i] = narrowed(out.kind, v)
 		}

@@ -25,7 +25,7 @@ type ImportOptions struct {
 }
 
 // maxWeights bounds the elements of all weights of a network.
-const maxWeights = 1 << 30
+const maxWeights = 1 << 29
 
 // location marks weights that are stored elsewhere, in Network.Structure.
 const location = "weft:parameters"

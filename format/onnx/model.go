@@ -81,6 +81,9 @@ func Open(path string) (*Model, error) {
 	if info.IsDir() {
 		return nil, fmt.Errorf("onnx: %s is a folder; name the .onnx file in it", path)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("onnx: %s is no regular file", path)
+	}
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%s: %w", path, invalid("%d bytes, a model has at most 2 GiB and larger weights beside it", info.Size()))
 	}

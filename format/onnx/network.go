@@ -104,6 +104,7 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 		vals[want.Name] = val{t: x.To(want.DType.Compute())}
 	}
 	var errs []error
+	held := 0 // elements of constants on the host
 	bad := map[string]bool{}
 	for _, node := range n.order {
 		if slices.ContainsFunc(node.Input, func(s string) bool { return bad[s] }) {
@@ -122,13 +123,18 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 		}
 		for i, name := range node.Output {
 			if i < len(out) {
-				vals[name] = out[i]
+				if vals[name] = out[i]; out[i].h != nil {
+					held += len(out[i].h.v)
+				}
 				continue
 			}
 			bad[name] = name != ""
 			if err == nil && n.used[name] {
 				errs = append(errs, fmt.Errorf("node %s: its result %d (%s) is not supported", node.label(), i, quote(name)))
 			}
+		}
+		if held > maxHostTotal {
+			return nil, append(errs, fmt.Errorf("node %s: constants of more than %d elements", node.label(), maxHostTotal))
 		}
 	}
 	if len(errs) > 0 {
@@ -196,7 +202,11 @@ func (c *call) run() (out []val, err error) {
 	if h := c.onHost(); h != nil {
 		return []val{{h: h}}, nil
 	}
-	return operators[c.node.kind()](c), nil
+	out = operators[c.node.kind()](c)
+	for _, v := range out {
+		c.elements(v.shape())
+	}
+	return out, nil
 }
 
 // has reports whether input i is given.

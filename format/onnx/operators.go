@@ -148,11 +148,11 @@ func init() {
 }
 
 func power(c *call) []val {
-	x := c.tensor(0)
+	x, y := c.tensor(0), c.tensor(1)
 	if v := c.in[1]; v.h != nil && len(v.h.v) == 1 && len(v.h.shape) <= x.Dims() && x.DType() == tensor.Float32 {
 		return one1(x.PowScalar(v.h.v[0])) // defined for negative x, and a product
 	}
-	return one1(x.Pow(c.tensor(1)))
+	return one1(x.Pow(y))
 }
 
 func modulo(c *call) []val {

@@ -42,14 +42,19 @@ func resize(c *call) []val {
 		}
 		for i, d := range axes {
 			scale[i] = h.v[i]
-			size[i] = int(math.Floor(float64(x.Dim(d))*h.v[i] + 1e-6))
+			if size[i] = int(math.Floor(float64(x.Dim(d))*h.v[i] + 1e-6)); !(h.v[i] > 0) {
+				c.fail("scales %v", h.v)
+			}
 		}
 	default:
 		c.fail("neither sizes nor scales")
 	}
 	shape := append([]int{}, x.Shape()...)
+	const most = 1 << 20 // positions are listed
 	for i, d := range axes {
-		shape[d] = size[i]
+		if shape[d] = size[i]; size[i] > most {
+			c.fail("to a side of %d", size[i])
+		}
 	}
 	if c.elements(shape) < 1 {
 		c.fail("to %v", shape)

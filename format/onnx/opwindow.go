@@ -13,6 +13,7 @@ import (
 // frame are the numbers of a window operator over two dimensions. Sequences
 // are images of height 1 while they are computed.
 type frame struct {
+	call                     *call
 	x                        tt
 	kernel, stride, dilation [2]int
 	before, after            [2]int // padding
@@ -22,7 +23,7 @@ type frame struct {
 
 // frame reads the attributes that convolutions and pooling share.
 func (c *call) frame(x tt, kernel []int) *frame {
-	f := &frame{x: x, flat: x.Dims() == 3}
+	f := &frame{call: c, x: x, flat: x.Dims() == 3}
 	r := x.Dims() - 2
 	if r != 1 && r != 2 {
 		c.fail("input %v: images and sequences are supported, three and four dimensions", x.Shape())
@@ -97,6 +98,11 @@ func (f *frame) padded(x tt, v float64, extra bool) tt {
 		pads[2][1] += f.extra[0]
 		pads[3][1] += f.extra[1]
 	}
+	shape := slices.Clone(x.Shape())
+	for d, p := range pads {
+		shape[d] += p[0] + p[1]
+	}
+	f.call.elements(shape)
 	return x.Pad(v, pads...)
 }
 

@@ -179,6 +179,7 @@ func loadExternal(g *graphProto, dir string, bare bool) error {
 			f.Close()
 		}
 	}()
+	total := int64(0)
 	for _, t := range g.tensors() {
 		if t.DataLocation == 0 || bare && t.elsewhere() {
 			continue
@@ -222,6 +223,9 @@ func loadExternal(g *graphProto, dir string, bare bool) error {
 		}
 		if !info.Mode().IsRegular() || offset > info.Size() || length > info.Size()-offset || length < 0 {
 			return invalid("the weights of %s are bytes %d to %d of %s, which has %d; the file is cut short", quote(t.Name), offset, offset+length, quote(name), info.Size())
+		}
+		if total += length; total > 4*maxWeights {
+			return fmt.Errorf("%w: weights of more than %d bytes", ErrUnsupported, 4*maxWeights)
 		}
 		t.RawData = make([]byte, length)
 		if _, err := f.ReadAt(t.RawData, offset); err != nil {
