@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -242,6 +243,74 @@ func FuzzImport(f *testing.F) {
 		}
 		if _, err := Restore(text); err != nil {
 			t.Fatalf("what was imported is not restored: %v", err)
+		}
+	})
+}
+
+// FuzzNumbers puts other numbers into models that are otherwise well formed:
+// attributes, sizes, constants.
+func FuzzNumbers(f *testing.F) {
+	list := samples()
+	for i := range list {
+		f.Add(uint16(i), uint16(0), int64(-1), uint16(1), int64(1<<40))
+	}
+	f.Fuzz(func(t *testing.T, which, at uint16, v int64, at2 uint16, v2 int64) {
+		s := list[int(which)%len(list)]
+		b, err := s.model().bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var places []*int64
+		g := m.proto.Graph
+		for _, n := range g.Node {
+			for _, a := range n.Attribute {
+				places = append(places, &a.I)
+				for i := range a.Ints {
+					places = append(places, &a.Ints[i])
+				}
+			}
+		}
+		for _, in := range g.Input {
+			for _, d := range in.Type.Tensor.Shape.Dim {
+				places = append(places, &d.Value)
+			}
+		}
+		for _, w := range g.Initializer {
+			if elem(w.DataType) == elemInt64 {
+				for i := range len(w.RawData) / 8 {
+					w.Int64Data = append(w.Int64Data, int64(binary.LittleEndian.Uint64(w.RawData[8*i:])))
+				}
+				w.RawData = nil
+				for i := range w.Int64Data {
+					places = append(places, &w.Int64Data[i])
+				}
+			}
+		}
+		if len(places) == 0 {
+			return
+		}
+		*places[int(at)%len(places)] = v
+		*places[int(at2)%len(places)] = v2
+		n, err := m.Network(ImportOptions{})
+		if err != nil {
+			return
+		}
+		small := 1
+		for _, in := range n.Inputs() {
+			for _, d := range in.Shape {
+				small *= max(d, 1)
+			}
+		}
+		if small > 1000 {
+			return
+		}
+		o := ExportOptions{Inputs: n.Inputs()}
+		if _, err := Export(func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor { return n.Run(in...) }, o); err != nil && !strings.HasPrefix(err.Error(), "onnx: ") && !strings.Contains(err.Error(), "node ") {
+			t.Errorf("%s: %v", s.name, err)
 		}
 	})
 }
