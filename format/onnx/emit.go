@@ -74,6 +74,9 @@ func (e *emitter) run() error {
 		for _, d := range e.t.shape[n] {
 			known = known && d.a == 0
 		}
+		if _, ok := e.t.value[n]; ok {
+			known = false
+		}
 		e.known[n] = known
 	}
 	for _, n := range g.Outputs {

@@ -101,6 +101,7 @@ type traced struct {
 	dyn   bool
 	shape map[*ir.Node][]dim
 	start map[*ir.Node][]dim // of slices and paddings
+	value map[*ir.Node]dim   // of integer constants that depend on the number
 	bind  [2]int             // index of an input and of its dimension that are the batch
 }
 
@@ -173,7 +174,7 @@ func traceAt(f tensor.Function, inputs []Input, batch int) (*ir.Graph, error) {
 
 // pair compares two traces node by node.
 func pair(g1, g2 *ir.Graph, batch [2]int, inputs []Input) (*traced, error) {
-	t := &traced{graph: g1, shape: map[*ir.Node][]dim{}, start: map[*ir.Node][]dim{}, bind: [2]int{-1, -1}}
+	t := &traced{graph: g1, shape: map[*ir.Node][]dim{}, start: map[*ir.Node][]dim{}, value: map[*ir.Node]dim{}, bind: [2]int{-1, -1}}
 	for i, in := range inputs {
 		if d := slices.Index(in.Shape, Batch); d >= 0 && !t.dyn {
 			t.dyn, t.bind = true, [2]int{i, d}
@@ -195,7 +196,13 @@ func pair(g1, g2 *ir.Graph, batch [2]int, inputs []Input) (*traced, error) {
 				return nil, fmt.Errorf("the arguments of %s depend on the number of samples", a.Op.Name())
 			}
 		}
-		if a.Value != b.Value && (a.Value == a.Value || b.Value == b.Value) {
+		if a.Op == ir.OpConst && a.DType == ir.I32 && a.Value != b.Value {
+			v, err := dims([]int{int(a.Value)}, []int{int(b.Value)}, batch)
+			if err != nil {
+				return nil, err
+			}
+			t.value[a] = v[0]
+		} else if a.Value != b.Value && (a.Value == a.Value || b.Value == b.Value) {
 			return nil, fmt.Errorf("a constant is %g and %g for different numbers of samples (a mean over the batch, for example)", a.Value, b.Value)
 		}
 		var err error

@@ -61,7 +61,7 @@ func reimport(t *testing.T, m *Model) *Network {
 
 func TestModelsComeBack(t *testing.T) {
 	for _, s := range subjects() {
-		o := ExportOptions{Inputs: []Input{{Name: "input", Shape: append([]int{Batch}, s.input...)}}, Params: nn.Params(s.model)}
+		o := ExportOptions{Inputs: s.inputs(), Params: nn.Params(s.model)}
 		m, err := Export(forward(s.model), o)
 		if err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func TestModelsComeBack(t *testing.T) {
 		if !slices.Equal(want, got) {
 			t.Errorf("%s: parameters\n%q, want\n%q", s.name, got, want)
 		}
-		x := random(3, append([]int{3}, s.input...)...)
+		x := s.argument(3, 3)
 		if d := apart(compute(t, forward(s.model), x)[0], compute(t, forward(n), x)[0]); d > 1e-5 {
 			t.Errorf("%s: %g apart", s.name, d)
 		}

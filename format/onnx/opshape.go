@@ -358,9 +358,12 @@ func (c *call) index(i, n int) (flat tt, shape []int) {
 		}
 		return tensor.FromInts(data), h.shape
 	}
-	x := c.tensor(i)
+	x := c.tensor(i).To(tensor.Int32)
+	flat = x.Reshape(-1)
+	if _, lo, _, ok := clamp(x.Node()); ok && lo >= 0 {
+		return flat, x.Shape()
+	}
 	zero := tensor.FromInts([]int32{0})
-	flat = x.To(tensor.Int32).Reshape(-1)
 	return tensor.Where(flat.Lt(zero), flat.AddScalar(float64(n)), flat), x.Shape()
 }
 

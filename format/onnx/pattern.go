@@ -351,19 +351,42 @@ func (e *emitter) logSoftmax(n *ir.Node) (value, bool) {
 	return value{e.node("LogSoftmax", []string{e.full(x)}, integer("axis", sum.Axes[0])), e.t.shape[n]}, true
 }
 
-// clip is lo where x < lo, hi where hi < x, and x elsewhere.
-func (e *emitter) clip(n *ir.Node) (value, bool) {
-	low, lo, inner := n.In[0], n.In[1], n.In[2]
-	if low.Op != ir.OpLt || lo.Op != ir.OpConst || inner.Op != ir.OpWhere || n.DType == ir.Bool {
-		return value{}, false
+// clamp matches lo where x < lo, hi where hi < x, and x elsewhere.
+func clamp(n *ir.Node) (x *ir.Node, lo, hi float64, ok bool) {
+	if n.Op != ir.OpWhere || n.DType == ir.Bool {
+		return nil, 0, 0, false
 	}
-	high, hi, x := inner.In[0], inner.In[1], inner.In[2]
-	if high.Op != ir.OpLt || hi.Op != ir.OpConst || low.In[0] != x || high.In[1] != x ||
-		!isConst(low.In[1], lo.Value) || !isConst(high.In[0], hi.Value) || !(lo.Value <= hi.Value) {
+	low, least, inner := n.In[0], n.In[1], n.In[2]
+	if low.Op != ir.OpLt || least.Op != ir.OpConst || inner.Op != ir.OpWhere {
+		return nil, 0, 0, false
+	}
+	high, most, x := inner.In[0], inner.In[1], inner.In[2]
+	if high.Op != ir.OpLt || most.Op != ir.OpConst || low.In[0] != x || high.In[1] != x ||
+		!isConst(low.In[1], least.Value) || !isConst(high.In[0], most.Value) || !(least.Value <= most.Value) {
+		return nil, 0, 0, false
+	}
+	return x, least.Value, most.Value, true
+}
+
+// clamp is the function of that name for bounds that are constants in the file
+// too.
+func (e *emitter) clamp(n *ir.Node) (x *ir.Node, lo, hi float64, ok bool) {
+	if x, lo, hi, ok = clamp(n); ok {
+		_, open1 := e.t.value[n.In[1]]
+		_, open2 := e.t.value[n.In[2].In[1]]
+		ok = !open1 && !open2
+	}
+	return x, lo, hi, ok
+}
+
+// clip is a clamp.
+func (e *emitter) clip(n *ir.Node) (value, bool) {
+	x, lo, hi, ok := e.clamp(n)
+	if !ok {
 		return value{}, false
 	}
 	v := e.value(x)
-	return value{e.node("Clip", []string{v.name, e.scalar(n.DType, lo.Value), e.scalar(n.DType, hi.Value)}), v.shape}, true
+	return value{e.node("Clip", []string{v.name, e.scalar(n.DType, lo), e.scalar(n.DType, hi)}), v.shape}, true
 }
 
 // concat is what tensor.Concat makes: each part padded to the whole, and
@@ -398,8 +421,14 @@ func (e *emitter) concat(n *ir.Node) (value, bool) {
 		if (dim{start[d].a + in[d].a, start[d].c + in[d].c}) != end {
 			return value{}, false
 		}
-		if at.Op == ir.OpWhere && (start[d].a != 0 || float64(start[d].c) != at.In[0].In[1].Value) {
-			return value{}, false
+		if at.Op == ir.OpWhere {
+			edge, ok := e.t.value[at.In[0].In[1]]
+			if !ok {
+				edge = dim{0, int(at.In[0].In[1].Value)}
+			}
+			if start[d] != edge {
+				return value{}, false
+			}
 		}
 		parts, end = append(parts, last.In[0]), start[d]
 		if at.Op != ir.OpWhere {
@@ -420,11 +449,21 @@ func (e *emitter) concat(n *ir.Node) (value, bool) {
 
 // indexSelect is a gather whose index is the same in all other dimensions.
 func (e *emitter) indexSelect(n *ir.Node) (value, bool) {
-	index, ok := along(n.In[1], n.Axis)
-	if !ok {
-		return value{}, false
+	row := unexpand(n.In[1])
+	for d, size := range row.Shape {
+		if d != n.Axis && size != 1 {
+			return value{}, false
+		}
 	}
-	name := e.clamped(index, e.full(index), n.In[0].Shape[n.Axis])
+	index, ok := along(row, n.Axis)
+	name := ""
+	if ok {
+		name = e.full(index)
+	} else {
+		from := e.t.shape[row]
+		index, name = row, e.reshape(e.full(row), from, from[n.Axis:n.Axis+1])
+	}
+	name = e.clamped(index, name, n.In[0].Shape[n.Axis])
 	return value{e.node("Gather", []string{e.full(n.In[0]), name}, integer("axis", n.Axis)), e.t.shape[n]}, true
 }
 

@@ -15,6 +15,8 @@ import (
 func (e *emitter) plain(n *ir.Node) value {
 	shape := e.t.shape[n]
 	switch {
+	case n.Op == ir.OpConst && e.t.value[n] != dim{}:
+		return value{e.number(e.t.value[n]), nil}
 	case n.Op == ir.OpConst:
 		return value{e.scalar(n.DType, n.Value), nil}
 	case n.Op == ir.OpLeaf || n.Op == ir.OpScalar:
@@ -105,12 +107,16 @@ func (e *emitter) iota(n *ir.Node) value {
 		}
 		return value{e.constant(t), shape}
 	}
-	limit := e.scalar(ir.I32, float64(count.c))
-	if count.a != 0 {
-		limit = e.node("Cast", []string{e.node("Squeeze", []string{e.size(count)})}, integer("to", int(elemInt32)))
-	}
-	name := e.node("Range", []string{e.scalar(ir.I32, 0), limit, e.scalar(ir.I32, 1)})
+	name := e.node("Range", []string{e.scalar(ir.I32, 0), e.number(count), e.scalar(ir.I32, 1)})
 	return value{e.reshape(name, []dim{count}, shape), shape}
+}
+
+// number is d as an Int32 without dimensions.
+func (e *emitter) number(d dim) string {
+	if d.a == 0 {
+		return e.scalar(ir.I32, float64(d.c))
+	}
+	return e.node("Cast", []string{e.node("Squeeze", []string{e.size(d)})}, integer("to", int(elemInt32)))
 }
 
 // reshape is x in another shape: by -1 where one size is open.
@@ -186,6 +192,12 @@ func (e *emitter) clamped(n *ir.Node, name string, size int) string {
 		if data, err := tensor.FromNode(n).ReadInts(); err == nil && slices.Min(data) >= 0 && int(slices.Max(data)) < size {
 			return name
 		}
+	}
+	for n.Op == ir.OpReshape || n.Op == ir.OpExpand {
+		n = n.In[0]
+	}
+	if _, lo, hi, ok := e.clamp(n); ok && lo >= 0 && hi < float64(size) {
+		return name
 	}
 	return e.node("Clip", []string{name, e.scalar(ir.I32, 0), e.scalar(ir.I32, float64(size-1))})
 }
