@@ -126,7 +126,7 @@ func init() {
 		"ArgMax":       arg(tt.Argmax), "ArgMin": arg(tt.Argmin), "CumSum": cumSum,
 		"Softmax": softmax(tt.Softmax), "LogSoftmax": softmax(tt.LogSoftmax),
 
-		"Constant": constant, "ConstantOfShape": constantOfShape, "Shape": shapeOf, "Size": sizeOf, "Range": rangeOf, "EyeLike": nil,
+		"Constant": constant, "ConstantOfShape": constantOfShape, "Shape": shapeOf, "Size": sizeOf, "Range": rangeOf,
 		"Reshape": reshaped, "Flatten": reshaped, "Squeeze": reshaped, "Unsqueeze": reshaped,
 		"Transpose": func(c *call) []val { x := c.tensor(0); return one1(x.Permute(c.perm(x.Dims())...)) },
 		"Concat":    concat, "Split": split, "Slice": sliceOf, "Gather": gather, "GatherElements": gatherElements, "Expand": expand, "Tile": tile, "Pad": padOf,
@@ -139,11 +139,6 @@ func init() {
 		"Resize": resize, "Upsample": resize,
 
 		"Gemm": gemm, "Einsum": einsum, "QuantizeLinear": quantizeLinear, "DequantizeLinear": dequantizeLinear,
-	}
-	for name, f := range operators {
-		if f == nil {
-			delete(operators, name)
-		}
 	}
 }
 

@@ -411,6 +411,28 @@ func TestImportedOperators(t *testing.T) {
 	}
 }
 
+// docs/onnx.md lists exactly the operators that there are.
+func TestDocumentedOperators(t *testing.T) {
+	text, err := os.ReadFile("../../docs/onnx.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []string
+	for line := range strings.Lines(string(text)) {
+		if line, ok := strings.CutPrefix(line, "> "); ok {
+			for name := range strings.SplitSeq(line, ",") {
+				if name, _, _ = strings.Cut(strings.TrimSpace(name), " "); name != "" && name != "2d)" {
+					listed = append(listed, name)
+				}
+			}
+		}
+	}
+	slices.Sort(listed)
+	if known := slices.Sorted(maps.Keys(operators)); !slices.Equal(listed, known) {
+		t.Errorf("listed are\n%v\nand known\n%v", listed, known)
+	}
+}
+
 func writeOperators(t *testing.T, list []sample) {
 	dir := t.TempDir()
 	var work []job
