@@ -25,10 +25,10 @@ import (
 
 // onnxFlags are the choices of export onnx.
 type onnxFlags struct {
-	batch                            int
-	fold, f16, external              bool
-	preprocess, softmax              bool
-	layout, input, output, graphName string
+	batch                 int
+	fold, f16, external   bool
+	preprocess, softmax   bool
+	layout, input, output string
 }
 
 func (e *exporting) onnxCommand() *cobra.Command {

@@ -76,8 +76,6 @@ func (m *Model) SetJSON(key string, v any) error {
 // dim is a size that may depend on the number of samples: a*batch + c.
 type dim struct{ a, c int }
 
-func (d dim) at(batch int) int { return d.a*batch + d.c }
-
 func (d dim) String() string {
 	s := "batch"
 	switch {
