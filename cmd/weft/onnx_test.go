@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,11 @@ func writeCNN(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := blank(0)
+	var classes []string
+	for i := range 10 {
+		classes = append(classes, fmt.Sprint(i))
+	}
+	pre := train.Preprocessing{Channels: 1, Height: 28, Width: 28, Scale: 1.0 / 255, Mean: []float32{0.13}, Std: []float32{0.31}}
 	m, err := r.Build(train.Spec{Channels: 1, Height: 28, Width: 28, Classes: 10, Options: r.Options, Seed: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +38,7 @@ func writeCNN(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := train.Info{Recipe: r.Name, Options: r.Options, Preprocessing: train.PreprocessingOf(d), Classes: d.Classes}
+	info := train.Info{Recipe: r.Name, Options: r.Options, Preprocessing: pre, Classes: classes}
 	if err := train.WriteModel(f, m, info); err != nil {
 		t.Fatal(err)
 	}
