@@ -4,7 +4,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -87,7 +89,19 @@ stays open.`,
 			if path == "" {
 				path = strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0])) + ".safetensors"
 			}
-			err = atomicfile.Write(path, 0o644, func(w io.Writer) error { return train.WriteModel(w, n, info) })
+			// Read back before anything is replaced: what a file says about its
+			// images may be nonsense.
+			var model bytes.Buffer
+			if err := train.WriteModel(&model, n, info); err != nil {
+				return err
+			}
+			if _, _, err := train.ReadModel(args[0], bytes.NewReader(model.Bytes()), int64(model.Len())); err != nil {
+				return hint(err, "say what the network needs with --normalize and --class-names")
+			}
+			err = atomicfile.Write(path, 0o644, func(w io.Writer) error {
+				_, err := w.Write(model.Bytes())
+				return err
+			})
 			if err != nil {
 				return hint(err, "choose another file with -o")
 			}
@@ -130,9 +144,12 @@ func (a *app) preprocessing(m *onnx.Model, n *onnx.Network, normalize string) (t
 	var p train.Preprocessing
 	if text, ok := m.Metadata[onnx.MetaPreprocessing]; ok && normalize == "" {
 		if err := json.Unmarshal([]byte(text), &p); err != nil {
-			return p, fmt.Errorf("metadata %s: %w", onnx.MetaPreprocessing, err)
+			return p, hint(fmt.Errorf("metadata %s: %w", onnx.MetaPreprocessing, err), "say what the network needs with --normalize")
 		}
 		return p, nil
+	}
+	if len(n.Inputs()) == 0 {
+		return p, errors.New("the network has no input")
 	}
 	in := n.Inputs()[0]
 	s := in.Shape
