@@ -125,10 +125,13 @@ func (e *emitter) run() error {
 		e.finish(v, outs[i])
 		e.graph.Output = append(e.graph.Output, valueInfo(outs[i], elemOf(n.DType), e.t.shape[n]))
 	}
-	if err := reason(e.problems); err != nil {
-		return err
+	// Weights in the order of the model's parameters, whoever read them first.
+	place := map[string]int{}
+	for i, p := range e.o.Params {
+		place[p.Name], place[p.Name+".half"] = i-len(e.o.Params), i-len(e.o.Params)
 	}
-	return nil
+	slices.SortStableFunc(e.graph.Initializer, func(a, b *tensorProto) int { return place[a.Name] - place[b.Name] })
+	return reason(e.problems)
 }
 
 func numbered(name string, i int) string {
