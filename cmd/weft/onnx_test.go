@@ -68,7 +68,7 @@ func TestONNXThereAndBack(t *testing.T) {
 		}
 		v := last(t, stdout)
 		switch {
-		case strings.Contains(line, "--verify") && !(v["difference"].(float64) < 1e-2):
+		case strings.Contains(line, "--verify") && !(v["difference"].(float64) < 1e-5):
 			t.Errorf("weft %s: %v", line, v)
 		case strings.HasPrefix(line, "import") && (v["parameters"] != 87850.0 || v["classes"] != 10.0):
 			t.Errorf("weft %s: %v", line, v)
