@@ -1,3 +1,8 @@
+// An export does not know layers. It traces a function for two numbers of samples
+// and takes what differs between the two graphs for what depends on that number:
+// no operation has to be told about open sizes, and what cannot have them is
+// found out by looking.
+
 package onnx
 
 import (

@@ -176,6 +176,15 @@ func TestOperatorsOfModels(t *testing.T) {
 		if got := strings.Join(names, ", "); got != want[s.name] {
 			t.Errorf("%s: %s\nwant %s", s.name, got, want[s.name])
 		}
+		folded, err := Export(forward(s.model), ExportOptions{Inputs: s.inputs(), FoldBatchNorm: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A norm behind an activation or a pooling has no convolution to go into.
+		left := map[string]int{"cnn": 2}[s.name]
+		if n := folded.Operators()["BatchNormalization"]; n != left {
+			t.Errorf("%s: %d batch norms are left after folding, want %d", s.name, n, left)
+		}
 	}
 }
 

@@ -1,3 +1,7 @@
+// A network keeps the model's nodes and runs through them at each trace, instead
+// of translating them once: shapes are then those of the tensors at hand, and
+// arithmetic on shapes comes out as numbers.
+
 package onnx
 
 import (
