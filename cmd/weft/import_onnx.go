@@ -70,7 +70,12 @@ stays open.`,
 			}
 			a.printf("%s: opset %d, %s\n", args[0], m.Opset(), operatorsText(m))
 			n, err := m.Network(o)
-			if err != nil {
+			switch {
+			case errors.Is(err, onnx.ErrOpen):
+				return hint(err, "choose them with --input NAME=1,3,224,224, once for each input")
+			case errors.Is(err, onnx.ErrUnsupported):
+				return hint(err, "docs/onnx.md lists the operators that are known")
+			case err != nil:
 				return err
 			}
 			pre, err := a.preprocessing(m, n, normalize)

@@ -189,6 +189,23 @@ func TestExternalWeights(t *testing.T) {
 	}
 }
 
+// Sizes that a file leaves open are chosen by whoever imports it; the first one
+// may stay open.
+func TestOpenSizes(t *testing.T) {
+	g := &graphProto{Node: []*nodeProto{nodeOf("Relu", "x", "y")}, Input: []*valueProto{valueInfo("x", elemFloat, []dim{{1, 0}, {0, 3}, {2, 0}})}, Output: []*valueProto{{Name: "y"}}}
+	m := &Model{opset: 17, proto: &modelProto{Graph: g}}
+	if _, err := m.Network(ImportOptions{}); !errors.Is(err, ErrOpen) || !strings.Contains(err.Error(), `"x" (dimension 2, "2*batch")`) {
+		t.Error(err)
+	}
+	n, err := m.Network(ImportOptions{Inputs: map[string][]int{"x": {1, 3, 8}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := n.Forward(tensor.Zeros(5, 3, 8)).Shape(); s[0] != 5 {
+		t.Errorf("result %v", s)
+	}
+}
+
 // A network's own checks at run time.
 func TestRunErrors(t *testing.T) {
 	m, err := Parse(written(t, []*nodeProto{nodeOf("Relu", "x", "y")}))

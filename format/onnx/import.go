@@ -397,7 +397,7 @@ func (n *Network) arguments(o ImportOptions) error {
 		return fmt.Errorf("onnx: the model has no input %s; it has %s", quote(name), inputNames(n.inputs))
 	}
 	if len(open) > 0 {
-		return fmt.Errorf("%w: sizes of %s are open; give the input's shape", ErrUnsupported, strings.Join(open, ", "))
+		return fmt.Errorf("%w: %s", ErrOpen, strings.Join(open, ", "))
 	}
 	for _, v := range g.Output {
 		n.outputs = append(n.outputs, v.Name)

@@ -32,6 +32,8 @@ var (
 	// ErrUnsupported: the model is valid as far as is known, but uses what this
 	// package does not know.
 	ErrUnsupported = errors.New("unsupported ONNX model")
+	// ErrOpen: sizes of inputs are open that have to be chosen.
+	ErrOpen = errors.New("the model leaves sizes of its inputs open")
 )
 
 func invalid(format string, args ...any) error {
