@@ -65,15 +65,18 @@ func (e *emitter) batchNorm(n *ir.Node) (value, bool) {
 	}
 	defer e.naming(m.mean)()
 	channels := m.mean.Shape[0]
-	filled := func(x *ir.Node, v float32) string {
+	filled := func(x *ir.Node, v float32, name string) string {
 		if x != nil {
 			return e.full(x)
 		}
-		t := &tensorProto{Dims: []int64{int64(channels)}}
-		t.setFloats(slices.Repeat([]float32{v}, channels), false)
-		return e.constant(t)
+		if e.at != "" {
+			name = e.at + "." + name
+		}
+		name = e.fresh(name)
+		e.leafData(name, slices.Repeat([]float32{v}, channels), []int{channels})
+		return name
 	}
-	in := []string{e.full(m.x), filled(m.scale, 1), filled(m.bias, 0), e.full(m.mean), e.full(m.variance)}
+	in := []string{e.full(m.x), filled(m.scale, 1, "weight"), filled(m.bias, 0, "bias"), e.full(m.mean), e.full(m.variance)}
 	return value{e.node("BatchNormalization", in, float("epsilon", m.eps)), e.t.shape[n]}, true
 }
 
