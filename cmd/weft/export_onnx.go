@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -300,15 +299,8 @@ func apart(f, g tensor.Function, inputs []onnx.Input) (worst float64, err error)
 			return 0, err
 		}
 		for i := range want {
-			w, difference, scale := want[i].Floats(), 0.0, 1e-30
-			for j, v := range got[i].Floats() {
-				d := math.Abs(float64(v) - float64(w[j]))
-				if d != d && v != w[j] {
-					d = math.Inf(1)
-				}
-				difference, scale = max(difference, d), max(scale, math.Abs(float64(w[j])))
-			}
-			worst = max(worst, difference/scale)
+			difference, scale := distance(got[i].Floats(), want[i].Floats())
+			worst = max(worst, difference/max(scale, 1e-30))
 		}
 		if fixed {
 			break
