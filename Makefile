@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 # Where scripts/node puts a Node.js if the machine's own is too old.
 export PATH := $(CURDIR)/bin/node/node_modules/.bin:$(PATH)
 
-.PHONY: build train test lint portable bench fuzz deps clean lab lab-files site pages web e2e e2e-long e2e-memory e2e-input FORCE
+.PHONY: build train test lint portable bench fuzz deps clean lab lab-files site pages web onnx e2e e2e-long e2e-memory e2e-input FORCE
 
 build:
 	go build -o bin/weft ./cmd/weft
@@ -36,12 +36,16 @@ portable:
 
 test: deps lint portable
 	go test -timeout 15m ./...
-	@if [ "$(CI)" = true ] || { command -v node && command -v chromium; } >/dev/null; then $(MAKE) web e2e; \
-	else echo "SKIPPED: the pages' tests and those in a browser: make web e2e" >&2; fi
+	@if [ "$(CI)" = true ] || { command -v node && command -v chromium; } >/dev/null; then $(MAKE) web onnx e2e; \
+	else echo "SKIPPED: the pages' tests, ONNX Runtime's and those in a browser: make web onnx e2e" >&2; fi
 
 # The pages' own checks: style, types, tests that need no browser.
 web: web/node_modules/.package-lock.json
 	cd web && npm run --silent lint && npm run --silent check && npm run --silent test
+
+# What we export, run by ONNX Runtime Web under Node.
+onnx: web/node_modules/.package-lock.json
+	WEFT_ONNXRUNTIME=1 go test -timeout 15m -run Runtime ./format/onnx
 
 bench: build
 	go test -run '^$$' -bench . -benchmem ./tensor ./train ./internal/cpu/...

@@ -103,24 +103,28 @@ func sortedNames(m map[string]string) []string {
 	})
 }
 
-// Run computes a case on a device, as one compiled program of outputs and
-// gradients, and compares every tensor. It returns the greatest error as a
-// multiple of the tolerance, and an error that names each tensor that fails.
-func (s *Set) Run(dev *device.Device, c Case) (worst float64, err error) {
+// Function is a case as a function of outputs and gradients, and its arguments.
+// It is what Run compiles.
+func (s *Set) Function(c Case) (tensor.Function, []*tensor.Tensor, error) {
+	f, _, params, err := s.function(c)
+	return f, params, err
+}
+
+func (s *Set) function(c Case) (tensor.Function, *args, []*tensor.Tensor, error) {
 	op, ok := operators[c.Op]
 	if !ok {
-		return 0, fmt.Errorf("%w %q", ErrUnknown, c.Op)
+		return nil, nil, nil, fmt.Errorf("%w %q", ErrUnknown, c.Op)
 	}
 	a := &args{Attrs: c.Attrs, host: map[string]Array{}, outs: sortedNames(c.Outputs)}
 	if len(a.outs) == 0 {
-		return 0, fmt.Errorf("conformance: case %s has no outputs", c.Name)
+		return nil, nil, nil, fmt.Errorf("conformance: case %s has no outputs", c.Name)
 	}
 	inputs, seeds, grads := sortedNames(c.Inputs), sortedNames(c.GradOut), sortedNames(c.Grads)
 	var params []*tensor.Tensor
 	for _, n := range inputs {
 		v, err := s.Array(c.Inputs[n])
 		if err != nil {
-			return 0, err
+			return nil, nil, nil, err
 		}
 		a.host[n] = v
 		params = append(params, v.Tensor())
@@ -128,11 +132,11 @@ func (s *Set) Run(dev *device.Device, c Case) (worst float64, err error) {
 	for _, n := range seeds {
 		v, err := s.Array(c.GradOut[n])
 		if err != nil {
-			return 0, err
+			return nil, nil, nil, err
 		}
 		params = append(params, v.Tensor())
 	}
-	prog, err := tensor.Compile(dev, func(t *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
+	return func(t *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
 		t.SetTraining(c.Attrs.Bool("training", false))
 		a.in = map[string]*tensor.Tensor{}
 		for i, n := range inputs {
@@ -157,7 +161,18 @@ func (s *Set) Run(dev *device.Device, c Case) (worst float64, err error) {
 			wrt = append(wrt, a.in[n])
 		}
 		return append(results, tensor.Grad(total, wrt...)...)
-	}, params...)
+	}, a, params, nil
+}
+
+// Run computes a case on a device, as one compiled program of outputs and
+// gradients, and compares every tensor. It returns the greatest error as a
+// multiple of the tolerance, and an error that names each tensor that fails.
+func (s *Set) Run(dev *device.Device, c Case) (worst float64, err error) {
+	f, a, params, err := s.function(c)
+	if err != nil {
+		return 0, err
+	}
+	prog, err := tensor.Compile(dev, f, params...)
 	if err != nil {
 		return 0, err
 	}
@@ -168,7 +183,7 @@ func (s *Set) Run(dev *device.Device, c Case) (worst float64, err error) {
 	}
 	var failures []error
 	compare := func(kind, arg, name string, t *tensor.Tensor) {
-		excess, err := s.compare(op.tol, name, t)
+		excess, err := s.compare(operators[c.Op].tol, name, t)
 		worst = max(worst, excess)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s %s: %w", kind, arg, err))
@@ -181,7 +196,7 @@ func (s *Set) Run(dev *device.Device, c Case) (worst float64, err error) {
 		}
 		compare("output", n, c.Outputs[n], out)
 	}
-	for i, n := range grads {
+	for i, n := range sortedNames(c.Grads) {
 		compare("gradient of", n, c.Grads[n], got[i])
 	}
 	return worst, errors.Join(failures...)

@@ -6,6 +6,7 @@
 package train
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +48,8 @@ type Info struct {
 	State         State
 	// Layers describe the network where the recipe leaves that open.
 	Layers []Layer
+	// Graph is the structure of an imported network, in its format.
+	Graph []byte
 	// Test is the result on the test set, of a finished run's model.
 	Test *Score
 }
@@ -66,6 +69,9 @@ func (i *Info) metadata() (map[string]string, error) {
 			return nil, fmt.Errorf("checkpoint metadata weft.layers: %w", err)
 		}
 		m["weft.layers"] = string(b)
+	}
+	if len(i.Graph) > 0 {
+		m["weft.graph"] = base64.StdEncoding.EncodeToString(i.Graph)
 	}
 	return m, nil
 }
@@ -106,6 +112,9 @@ func parseInfo(path string, m map[string]string) (*Info, error) {
 		if err := json.Unmarshal([]byte(text), &i.Layers); err != nil {
 			return nil, fmt.Errorf("%w: %s: metadata weft.layers: %v", ErrCheckpoint, path, err)
 		}
+	}
+	if i.Graph, err = base64.StdEncoding.DecodeString(m["weft.graph"]); err != nil {
+		return nil, fmt.Errorf("%w: %s: metadata weft.graph: %v", ErrCheckpoint, path, err)
 	}
 	if err := i.Preprocessing.check(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %v", ErrCheckpoint, path, err)
@@ -227,7 +236,7 @@ func readModel(path string, f *safetensors.File) (nn.Module, *Info, error) {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	spec := specOf(info.Preprocessing, len(info.Classes), info.Options)
-	spec.Layers = info.Layers
+	spec.Layers, spec.Graph = info.Layers, info.Graph
 	m, err := r.Build(spec)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)

@@ -19,6 +19,8 @@ type Spec struct {
 	Options                 Options
 	// Layers is what a recipe without a network of its own builds.
 	Layers []Layer
+	// Graph is what the recipe of imported networks builds.
+	Graph []byte
 	// Seed makes the initial weights: the same seed, the same weights.
 	Seed uint64
 }

@@ -55,7 +55,7 @@ results are compared with Weft's own; a difference is an error.`,
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	c.PersistentFlags().BoolVar(&e.verify, "verify", false, "use what was written and compare the results with Weft's own")
-	c.AddCommand(e.webCommand(), e.safetensorsCommand())
+	c.AddCommand(e.webCommand(), e.safetensorsCommand(), e.onnxCommand())
 	return c
 }
 

@@ -33,7 +33,7 @@ func (a *app) importCommand() *cobra.Command {
 		Args:    exactly(0, ""),
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.importSafetensorsCommand())
+	c.AddCommand(a.importSafetensorsCommand(), a.importONNXCommand())
 	return c
 }
 

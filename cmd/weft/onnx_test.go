@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/train"
+)
+
+// writeCNN writes a model file of the recipe mnist-cnn with fresh weights.
+func writeCNN(t *testing.T, path string) {
+	t.Helper()
+	r, err := train.Find("mnist-cnn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var classes []string
+	for i := range 10 {
+		classes = append(classes, fmt.Sprint(i))
+	}
+	pre := train.Preprocessing{Channels: 1, Height: 28, Width: 28, Scale: 1.0 / 255, Mean: []float32{0.13}, Std: []float32{0.31}}
+	m, err := r.Build(train.Spec{Channels: 1, Height: 28, Width: 28, Classes: 10, Options: r.Options, Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range nn.Params(m) { // batch norm that does something
+		if strings.HasSuffix(p.Name, "running_var") {
+			if err := p.Value.Set(nn.NewRNG(1).Uniform(p.Value.Len(), 0.5, 2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := train.Info{Recipe: r.Name, Options: r.Options, Preprocessing: pre, Classes: classes}
+	if err := train.WriteModel(f, m, info); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A network leaves as ONNX, comes back, and leaves again, with each option.
+func TestONNXThereAndBack(t *testing.T) {
+	dir := t.TempDir()
+	writeCNN(t, filepath.Join(dir, "cnn.safetensors"))
+	for _, line := range []string{
+		"export onnx mnist-mlp --verify",
+		"export onnx cnn.safetensors -o cnn.onnx --verify",
+		"export onnx cnn.safetensors -o small.onnx --fold-bn --f16 --external --verify",
+		"export onnx cnn.safetensors -o bytes.onnx --preprocess --layout nhwc --softmax --verify",
+		"export onnx cnn.safetensors -o two.onnx --batch 2 --input-name digits --output-name scores --verify",
+		"import onnx cnn.onnx -o back.safetensors",
+		"export onnx back.safetensors -o again.onnx --verify",
+		"export safetensors back.safetensors -o weights.safetensors --verify",
+		"inspect back.safetensors --plan --forward --batch 1",
+	} {
+		code, stdout, stderr := weft(t, dir, append(strings.Fields(line), "--json")...)
+		if code != 0 {
+			t.Fatalf("weft %s: exit code %d\n%s", line, code, stderr)
+		}
+		v := last(t, stdout)
+		switch {
+		case strings.Contains(line, "--verify") && !(v["difference"].(float64) < 1e-5):
+			t.Errorf("weft %s: %v", line, v)
+		case strings.HasPrefix(line, "import") && (v["parameters"] != 87850.0 || v["classes"] != 10.0):
+			t.Errorf("weft %s: %v", line, v)
+		}
+		if strings.Contains(line, "again.onnx") {
+			if ops := v["operators"].(map[string]any); ops["BatchNormalization"] != 2.0 || ops["MaxPool"] != 2.0 || ops["Conv"] != 4.0 {
+				t.Errorf("after coming back: %v", ops)
+			}
+		}
+	}
+	a, err := os.Stat(filepath.Join(dir, "small.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.Stat(filepath.Join(dir, "small.onnx.data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Size() > 20_000 || b.Size() > 190_000 {
+		t.Errorf("%d and %d bytes", a.Size(), b.Size())
+	}
+}
+
+func TestONNXFailures(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "text.onnx"), []byte("this is no model"), 0o644)
+	for _, c := range []struct {
+		line, says string
+		code       int
+	}{
+		{"export onnx nothing", "no file", exitFailure},
+		{"export onnx mnist-mlp --layout nhwc", "--preprocess", exitUsage},
+		{"export onnx mnist-mlp --layout chw", "nchw or nhwc", exitUsage},
+		{"export onnx mnist-mlp --batch -1", "batch", exitUsage},
+		{"export onnx mnist-mlp -o no/such/folder/x.onnx", "-o", exitFailure},
+		{"import onnx text.onnx", "not a valid ONNX model", exitFailure},
+		{"import onnx nothing.onnx", "no such file", exitFailure},
+		{"import onnx text.onnx --input x=1,2,a", "is no size", exitUsage},
+		{"import caffe x", "0 wanted", exitUsage},
+	} {
+		code, _, stderr := weft(t, dir, strings.Fields(c.line)...)
+		if lines := strings.Split(strings.TrimRight(stderr, "\n"), "\n"); code != c.code || !strings.Contains(stderr, c.says) || len(lines) > 2 {
+			t.Errorf("weft %s: exit code %d\n%s", c.line, code, stderr)
+		}
+	}
+}

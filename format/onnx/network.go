@@ -1,0 +1,362 @@
+// A network keeps the model's nodes and runs through them at each trace, instead
+// of translating them once: shapes are then those of the tensors at hand, and
+// arithmetic on shapes comes out as numbers.
+
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weft-ml/weft/internal/ir"
+	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
+)
+
+// Network is an imported model: a module whose Forward traces the model's
+// nodes one by one. Its float weights are variables under the names that the
+// file gives them.
+type Network struct {
+	model   *Model
+	order   []*nodeProto
+	params  []nn.Param
+	values  map[string]val               // initializers: variables and constants
+	norms   map[*nodeProto]*nn.BatchNorm // one for each node, since they remember
+	inputs  []Input
+	batches []int // the size of each input's first dimension that the file was written for
+	outputs []string
+	used    map[string]bool // names that something reads
+	classes int
+}
+
+// Params are the network's variables: float weights in the order of the file.
+func (n *Network) Params() []nn.Param { return n.params }
+
+// Inputs are the network's arguments. Batch stands for the number of samples.
+func (n *Network) Inputs() []Input { return n.inputs }
+
+// Outputs are the names of the network's results.
+func (n *Network) Outputs() []string { return n.outputs }
+
+// Classes is the size of the first result's second dimension, if it has two:
+// the number of classes of a classifier. Else it is 0.
+func (n *Network) Classes() int { return n.classes }
+
+// Model is what the network was made of.
+func (n *Network) Model() *Model { return n.model }
+
+// Forward is the first result for x, for networks of one input.
+func (n *Network) Forward(x *tensor.Tensor) *tensor.Tensor {
+	if len(n.inputs) != 1 {
+		panic(ir.NewError("onnx", "the network has %d inputs: call Run", len(n.inputs)))
+	}
+	return n.Run(x)[0]
+}
+
+// Run traces the network for the given inputs and returns its results. It
+// panics with a *tensor.Error that names the node where something does not fit.
+func (n *Network) Run(in ...*tensor.Tensor) []*tensor.Tensor {
+	if len(in) != len(n.inputs) {
+		panic(ir.NewError("onnx", "%d inputs for a network of %d", len(in), len(n.inputs)))
+	}
+	out, errs := n.run(in)
+	if len(errs) > 0 {
+		panic(ir.NewError("onnx", "%v", errors.Join(errs...)))
+	}
+	return out
+}
+
+// val is the value of a name: a tensor, or a constant on the host. Neither is
+// an input that was left out.
+type val struct {
+	t *tensor.Tensor
+	h *host
+}
+
+func (v val) shape() []int {
+	if v.h != nil {
+		return v.h.shape
+	}
+	return v.t.Shape()
+}
+
+func (v val) tensor() *tensor.Tensor {
+	if v.t == nil {
+		return v.h.tensor()
+	}
+	return v.t
+}
+
+// run evaluates the nodes in order. A node that fails is noted, and those that
+// depend on it are passed over, so that one run finds everything that is wrong.
+func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
+	vals := make(map[string]val, len(n.values)+len(n.order))
+	for k, v := range n.values {
+		vals[k] = v
+	}
+	samples := 0
+	for i, x := range in {
+		want := n.inputs[i]
+		if x.Dims() != len(want.Shape) || !fits(x.Shape(), want.Shape) {
+			return nil, []error{fmt.Errorf("input %s has shape %v, the network takes %s", quote(want.Name), x.Shape(), shapeText(want.Shape))}
+		}
+		if len(want.Shape) > 0 && want.Shape[0] == Batch && samples == 0 {
+			samples = x.Dim(0)
+		}
+		vals[want.Name] = val{t: x.To(want.DType.Compute())}
+	}
+	var errs []error
+	held := 0 // elements of constants on the host
+	bad := map[string]bool{}
+	for _, node := range n.order {
+		if slices.ContainsFunc(node.Input, func(s string) bool { return bad[s] }) {
+			for _, o := range node.Output {
+				bad[o] = true
+			}
+			continue
+		}
+		c := &call{net: n, node: node, samples: samples}
+		for _, name := range node.Input {
+			c.in = append(c.in, vals[name])
+		}
+		out, err := c.run()
+		if err != nil {
+			errs = append(errs, err)
+		}
+		for i, name := range node.Output {
+			if i < len(out) {
+				if vals[name] = out[i]; out[i].h != nil {
+					held += len(out[i].h.v)
+				}
+				continue
+			}
+			bad[name] = name != ""
+			if err == nil && n.used[name] {
+				errs = append(errs, fmt.Errorf("node %s: its result %d (%s) is not supported", node.label(), i, quote(name)))
+			}
+		}
+		if held > maxHostTotal {
+			return nil, append(errs, fmt.Errorf("node %s: constants of more than %d elements", node.label(), maxHostTotal))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	res := make([]*tensor.Tensor, len(n.outputs))
+	for i, name := range n.outputs {
+		v := vals[name]
+		if v.t == nil && v.h == nil || bad[name] {
+			return nil, []error{fmt.Errorf("nothing computes the output %s", quote(name))}
+		}
+		res[i] = v.tensor()
+	}
+	return res, nil
+}
+
+func fits(shape, want []int) bool {
+	for i, n := range want {
+		if n != Batch && n != shape[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func shapeText(shape []int) string {
+	return strings.ReplaceAll(fmt.Sprint(shape), "-1", "batch")
+}
+
+// call is one node with its inputs.
+type call struct {
+	net     *Network
+	node    *nodeProto
+	in      []val
+	samples int
+}
+
+// nodeError is what a call panics with.
+type nodeError struct{ msg string }
+
+func (c *call) fail(format string, args ...any) { panic(nodeError{fmt.Sprintf(format, args...)}) }
+
+// label names a node for people.
+func (n *nodeProto) label() string {
+	name := n.Name
+	if name == "" && len(n.Output) > 0 {
+		name = n.Output[0]
+	}
+	return fmt.Sprintf("%s (%s)", quote(name), n.kind())
+}
+
+// run computes the node's results.
+func (c *call) run() (out []val, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case nodeError:
+			err = fmt.Errorf("node %s: %s", c.node.label(), r.msg)
+		case *tensor.Error:
+			err = fmt.Errorf("node %s: %s", c.node.label(), r.Msg)
+		default:
+			panic(r)
+		}
+	}()
+	if h := c.onHost(); h != nil {
+		return []val{{h: h}}, nil
+	}
+	out = operators[c.node.kind()](c)
+	for _, v := range out {
+		c.elements(v.shape())
+	}
+	return out, nil
+}
+
+// has reports whether input i is given.
+func (c *call) has(i int) bool { return i < len(c.in) && (c.in[i].t != nil || c.in[i].h != nil) }
+
+// tensor is input i, which must be given.
+func (c *call) tensor(i int) *tensor.Tensor {
+	if !c.has(i) {
+		c.fail("input %d is missing", i)
+	}
+	return c.in[i].tensor()
+}
+
+// host is input i as numbers, which must not depend on the network's inputs.
+func (c *call) host(i int) *host {
+	if !c.has(i) {
+		c.fail("input %d is missing", i)
+	}
+	v := c.in[i]
+	if v.h != nil {
+		return v.h
+	}
+	if v.t.Trace() != nil {
+		c.fail("input %d (%s) depends on the network's input; only what its shape says may decide about shapes", i, quote(c.node.Input[i]))
+	}
+	work := 0
+	for _, n := range ir.Topo(v.t.Node()) {
+		if work += n.Elems(); work > maxHost {
+			c.fail("input %d (%s) takes too long to compute for a constant", i, quote(c.node.Input[i]))
+		}
+	}
+	h := &host{kind: map[tensor.DType]elem{tensor.Float32: elemFloat, tensor.Int32: elemInt64, tensor.Bool: elemBool}[v.t.DType().Compute()], shape: v.t.Shape()}
+	var err error
+	if h.kind == elemFloat {
+		var data []float32
+		data, err = v.t.Read()
+		for _, x := range data {
+			h.v = append(h.v, float64(x))
+		}
+	} else {
+		var data []int32
+		data, err = v.t.ReadInts()
+		for _, x := range data {
+			h.v = append(h.v, float64(x))
+		}
+	}
+	if err != nil {
+		c.fail("%v", err)
+	}
+	c.in[i] = val{h: h}
+	return h
+}
+
+// ints is input i as whole numbers.
+func (c *call) ints(i int) []int {
+	h := c.host(i)
+	out := make([]int, len(h.v))
+	for j, v := range h.v {
+		const far = 1 << 40 // beyond any size; keeps sums from overflowing
+		out[j] = int(max(-far, min(far, v)))
+	}
+	return out
+}
+
+// number is input i as one number.
+func (c *call) number(i int) float64 {
+	h := c.host(i)
+	if len(h.v) != 1 {
+		c.fail("input %d has shape %v, where a number is expected", i, h.shape)
+	}
+	return h.v[0]
+}
+
+func (c *call) attr(name string) *attrProto {
+	for _, a := range c.node.Attribute {
+		if a.Name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+func (c *call) int(name string, def int) int {
+	if a := c.attr(name); a != nil {
+		return int(a.I)
+	}
+	return def
+}
+
+func (c *call) float(name string, def float64) float64 {
+	if a := c.attr(name); a != nil {
+		return float64(a.F)
+	}
+	return def
+}
+
+func (c *call) text(name, def string) string {
+	if a := c.attr(name); a != nil {
+		return string(a.S)
+	}
+	return def
+}
+
+// list is an attribute of whole numbers; nil if it is not given.
+func (c *call) list(name string) []int {
+	a := c.attr(name)
+	if a == nil {
+		return nil
+	}
+	out := make([]int, len(a.Ints))
+	for i, v := range a.Ints {
+		const far = 1 << 40
+		out[i] = int(max(-far, min(far, v)))
+	}
+	return out
+}
+
+// axis makes a dimension non-negative and checks it.
+func (c *call) axis(d, rank int) int {
+	if d < -rank || d >= rank {
+		c.fail("dimension %d of a tensor of %d dimensions", d, rank)
+	}
+	if d < 0 {
+		d += rank
+	}
+	return d
+}
+
+// axes checks a list of dimensions.
+func (c *call) axes(list []int, rank int) []int {
+	out := make([]int, len(list))
+	for i, d := range list {
+		out[i] = c.axis(d, rank)
+	}
+	if s := slices.Sorted(slices.Values(out)); len(slices.Compact(s)) != len(out) {
+		c.fail("dimensions %v name one twice", list)
+	}
+	return out
+}
+
+// listOr is a list that newer opsets give as input i and older ones as an
+// attribute.
+func (c *call) listOr(name string, i int) ([]int, bool) {
+	if c.has(i) {
+		return c.ints(i), true
+	}
+	l := c.list(name)
+	return l, l != nil
+}
