@@ -26,6 +26,7 @@ import (
 	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/format/safetensors"
 	format "github.com/weft-ml/weft/format/web"
+	"github.com/weft-ml/weft/format/web/webonnx"
 	"github.com/weft-ml/weft/internal/atomicfile"
 	"github.com/weft-ml/weft/internal/browser"
 	"github.com/weft-ml/weft/nn"
@@ -38,7 +39,7 @@ import (
 func (e *exporting) webCommand() *cobra.Command {
 	var opt format.Options
 	var title string
-	var force, noPage bool
+	var force, noPage, withONNX bool
 	var out *string
 	c := &cobra.Command{
 		Use:   "web MODEL",
@@ -73,9 +74,15 @@ graphics card that the browser can use, it runs on the processor.`,
 			if err := mayWrite(dir, force); err != nil {
 				return err
 			}
-			files, err := format.Write(format.Model{Title: title, Net: m, Preprocessing: info.Preprocessing, Classes: info.Classes}, opt)
+			model := format.Model{Title: title, Net: m, Preprocessing: info.Preprocessing, Classes: info.Classes}
+			files, err := format.Write(model, opt)
 			if err != nil {
 				return err
+			}
+			if withONNX {
+				if files, err = webonnx.Add(files, model, opt.F16); err != nil {
+					return err
+				}
 			}
 			result, err := e.writeFolder(dir, append(format.Code(player.Export(!noPage)), files...))
 			if err != nil {
@@ -97,6 +104,8 @@ graphics card that the browser can use, it runs on the processor.`,
 	c.Flags().BoolVar(&opt.F16, "f16", false, "store weights as float16, half the size; arithmetic stays float32")
 	c.Flags().IntVar(&opt.Resize, "resize", 0, "shorter side of a picture before its middle is cut out, such as 256 for ImageNet models (default: just cover the input)")
 	c.Flags().BoolVar(&noPage, "no-page", false, "leave out index.html and its parts")
+	c.Flags().BoolVar(&opt.Explain, "explain", false, "add programs for saliency and feature maps, which the lab's Photo view shows")
+	c.Flags().BoolVar(&withONNX, "onnx", false, "add the model as ONNX, which the Photo view runs in browsers without WebGPU")
 	c.Flags().BoolVar(&force, "force", false, "write into a folder that holds other things")
 	return c
 }

@@ -17,6 +17,7 @@ type Plan struct {
 	// Kernels has room for other ways to run the same model.
 	Kernels struct {
 		WebGPU *WebGPU `json:"webgpu,omitempty"`
+		ONNX   *ONNX   `json:"onnx,omitempty"`
 	} `json:"kernels"`
 }
 
@@ -60,6 +61,16 @@ type WebGPU struct {
 	Programs []Program `json:"programs"`
 }
 
+// ONNX is the same model for ONNX Runtime, where there is no WebGPU. Its larger
+// weights are those of the weights' file, by place.
+type ONNX struct {
+	File   string `json:"file"`
+	Bytes  int    `json:"bytes"`
+	SHA256 string `json:"sha256"`
+	Input  string `json:"input"`
+	Output string `json:"output"`
+}
+
 // Buffer is one buffer of the GPU, with the tensor of the weights' file that it
 // is filled with.
 type Buffer struct {
@@ -71,14 +82,28 @@ type Buffer struct {
 
 // Program runs the network on a batch.
 type Program struct {
-	Batch int `json:"batch"`
+	// Name is "" for what predicts; other programs explain, see Explain.
+	Name  string `json:"name,omitempty"`
+	Batch int    `json:"batch"`
 	// Adapter is "hardware" or "software" where the two have different kernels.
-	Adapter string   `json:"adapter,omitempty"`
-	Input   int      `json:"input"`  // buffer
-	Output  int      `json:"output"` // buffer
+	Adapter string `json:"adapter,omitempty"`
+	Input   int    `json:"input"`  // buffer
+	Output  int    `json:"output"` // buffer
+	// Class is, for a program that asks for one, the buffer of a number for each
+	// class: 1 for the one that is meant, 0 for others.
+	Class *int `json:"class,omitempty"`
+	// Results are what a program leaves that has more than its output, or another.
+	Results []Result `json:"results,omitempty"`
 	Kernels []Kernel `json:"kernels"`
 	Groups  []Group  `json:"groups"`
 	Steps   []Step   `json:"steps"`
+}
+
+// Result is one result of a program.
+type Result struct {
+	Name   string `json:"name"`
+	Buffer int    `json:"buffer"`
+	Shape  []int  `json:"shape"` // without the batch
 }
 
 // Kernel is a compute pipeline; Bindings are "read" or "read_write".

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/internal/fuse"
@@ -109,27 +110,38 @@ func (w *writer) trace(batch int) (*plan.Plan, error) {
 
 // batch adds the programs for a batch size, or nothing.
 func (w *writer) batch(batch int) error {
-	var plans [2]*plan.Plan
-	for i := range plans {
+	return w.both(func(software bool) (Program, error) {
 		p, err := w.trace(batch)
 		if err != nil {
-			return err
+			return Program{}, err
 		}
-		wgsl.SplitLongSums(p, limits(i == 1))
-		if p.ArenaBytes > maxBuffer {
-			return fmt.Errorf("web: a batch of %d %w: %d bytes of temporaries", batch, errTooLarge, p.ArenaBytes)
+		wgsl.SplitLongSums(p, limits(software))
+		if err := fitsDefaults(p); err != nil {
+			return Program{}, fmt.Errorf("web: a batch of %d %w", batch, err)
 		}
-		for j := range p.Buffers {
-			if b := &p.Buffers[j]; b.Bytes > maxBinding {
-				return fmt.Errorf("web: a batch of %d %w: %d bytes for %q", batch, errTooLarge, b.Bytes, b.Name)
-			}
-		}
-		plans[i] = p
+		return w.program(p, batch, limits(software))
+	})
+}
+
+// fitsDefaults says what p needs beyond the default limits.
+func fitsDefaults(p *plan.Plan) error {
+	if p.ArenaBytes > maxBuffer {
+		return fmt.Errorf("%w: %d bytes of temporaries", errTooLarge, p.ArenaBytes)
 	}
+	for i := range p.Buffers {
+		if b := &p.Buffers[i]; b.Bytes > maxBinding {
+			return fmt.Errorf("%w: %d bytes for %q", errTooLarge, b.Bytes, b.Name)
+		}
+	}
+	return nil
+}
+
+// both adds a program for each kind of adapter, or one where they are the same.
+func (w *writer) both(write func(software bool) (Program, error)) error {
 	var programs [2]Program
-	for i, p := range plans {
+	for i := range programs {
 		var err error
-		if programs[i], err = w.program(p, batch, limits(i == 1)); err != nil {
+		if programs[i], err = write(i == 1); err != nil {
 			return err
 		}
 	}
@@ -143,7 +155,7 @@ func (w *writer) batch(batch int) error {
 }
 
 func (w *writer) program(p *plan.Plan, batch int, tile wgsl.TileLimits) (Program, error) {
-	buffers, err := w.allocate(p, batch)
+	buffers, err := w.allocate(p, "", batch)
 	if err != nil {
 		return Program{}, err
 	}
@@ -153,14 +165,20 @@ func (w *writer) program(p *plan.Plan, batch int, tile wgsl.TileLimits) (Program
 			out.Input = buffers[i]
 		}
 	}
+	err = w.kernels(&out, p, buffers, tile)
+	return out, err
+}
+
+// kernels gives out the kernels of p.
+func (w *writer) kernels(out *Program, p *plan.Plan, buffers []int, tile wgsl.TileLimits) error {
 	for i, k := range p.Kernels {
 		s, err := wgsl.Generate(k, wgsl.Options{Tile: tile,
 			Arena: func(buf int) bool { return p.Buffers[k.Bufs[buf].ID].Kind == plan.Temp }})
 		if err != nil {
-			return out, fmt.Errorf("web: %w", err)
+			return fmt.Errorf("web: %w", err)
 		}
 		if s.Scalars {
-			return out, errors.New("web: the network depends on the number of the step or draws random numbers, which an exported model cannot")
+			return errors.New("web: the network depends on the number of the step or draws random numbers, which an exported model cannot")
 		}
 		kernel := Kernel{Label: k.Name, Shader: w.shader(s.Source)}
 		group := Group{Kernel: i}
@@ -176,7 +194,7 @@ func (w *writer) program(p *plan.Plan, batch int, tile wgsl.TileLimits) (Program
 		out.Groups = append(out.Groups, group)
 		out.Steps = append(out.Steps, Step{Kernel: i, Groups: []int{i}, Size: s.Groups})
 	}
-	return out, nil
+	return nil
 }
 
 func (w *writer) shader(source string) int {
@@ -193,17 +211,23 @@ func (w *writer) shader(source string) int {
 func rounded(n int) int { return max(16, (n+15)/16*16) }
 
 // allocate gives each buffer of p a place: temporaries in the arena that all
-// programs share, weights once.
-func (w *writer) allocate(p *plan.Plan, batch int) ([]int, error) {
+// programs of that name share, weights once.
+func (w *writer) allocate(p *plan.Plan, name string, batch int) ([]int, error) {
 	at := make([]int, len(p.Buffers))
+	label := func(kind string, i int) string {
+		if name == "" {
+			return fmt.Sprintf("%s of %d", kind, batch)
+		}
+		return fmt.Sprintf("%s %d of %s", kind, i, name)
+	}
 	for i, b := range p.Buffers {
 		switch b.Kind {
 		case plan.Temp:
-			at[i] = w.buffer("temporaries", p.ArenaBytes, storage)
+			at[i] = w.buffer(strings.TrimSpace(name+" temporaries"), p.ArenaBytes, storage)
 		case plan.Input:
-			at[i] = w.buffer(fmt.Sprintf("input of %d", batch), b.Bytes, storage|copyDst)
+			at[i] = w.buffer(label("input", i), b.Bytes, storage|copyDst)
 		case plan.Output:
-			at[i] = w.buffer(fmt.Sprintf("output of %d", batch), b.Bytes, storage|copySrc)
+			at[i] = w.buffer(label("output", i), b.Bytes, storage|copySrc)
 		case plan.State, plan.Data:
 			name, err := w.tensor(b.Leaf)
 			if err != nil {

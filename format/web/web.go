@@ -50,6 +50,10 @@ type Options struct {
 	// Resize is what the shorter side of a picture becomes before the middle is
 	// cut out; 0 just covers the input. Digits have rules of their own.
 	Resize int
+	// Explain adds programs that say why: "saliency", the gradient of a class's
+	// score with respect to the input, and "features", what convolutions make of
+	// it. Programs that would not fit into WebGPU's default limits are left out.
+	Explain bool
 }
 
 // File is one file of an export.
@@ -76,11 +80,16 @@ func Write(m Model, opt Options) ([]File, error) {
 	if err := w.programs(); err != nil {
 		return nil, err
 	}
+	if opt.Explain {
+		if err := w.explain(); err != nil {
+			return nil, err
+		}
+	}
 	weights, err := w.weights()
 	if err != nil {
 		return nil, err
 	}
-	plan, err := encode(w.plan)
+	plan, err := w.plan.Encode()
 	if err != nil {
 		return nil, err
 	}
@@ -112,12 +121,12 @@ func ReadPlan(b []byte) (*Plan, error) {
 	return &p, nil
 }
 
-// encode is JSON without escapes that only web pages in JSON would need.
-func encode(v any) ([]byte, error) {
+// Encode is plan.json, without escapes that only JSON in web pages would need.
+func (p *Plan) Encode() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	if err := e.Encode(p); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	return b.Bytes(), nil

@@ -25,6 +25,7 @@ import (
 	"github.com/weft-ml/weft/data/synthetic"
 	"github.com/weft-ml/weft/device"
 	format "github.com/weft-ml/weft/format/web"
+	"github.com/weft-ml/weft/format/web/webonnx"
 	"github.com/weft-ml/weft/internal/atomicfile"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
@@ -79,9 +80,15 @@ func write(dir, name string, f16 bool) error {
 	if err != nil {
 		return err
 	}
-	files, err := format.Write(format.Model{Title: name, Net: m, Preprocessing: pre, Classes: images.Classes}, format.Options{F16: f16})
+	model := format.Model{Title: name, Net: m, Preprocessing: pre, Classes: images.Classes}
+	files, err := format.Write(model, format.Options{F16: f16, Explain: name == photo})
 	if err != nil {
 		return err
+	}
+	if name == photo {
+		if files, err = webonnx.Add(files, model, f16); err != nil {
+			return err
+		}
 	}
 	e := expected{}
 	area := images.H * images.W
@@ -114,6 +121,13 @@ func write(dir, name string, f16 bool) error {
 		return err
 	}
 	files = append(append(files, format.Code(player.Export(true))...), format.File{Name: "expected.json", Data: b})
+	if name == photo {
+		b, err := explained(m.(nn.Sequential), pre, images)
+		if err != nil {
+			return err
+		}
+		files = append(files, format.File{Name: "explained.json", Data: b})
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

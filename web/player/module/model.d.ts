@@ -47,6 +47,10 @@ export interface Model {
   top(y: Float32Array, k?: number, row?: number): ClassProbability[];
   /** The picture that the model makes of x. */
   view(x: Picture | Pixels): Promise<{ data: ImageData["data"]; width: number; height: number }>;
+  /** What an export with --explain can say of one input. "saliency": the gradient
+   * of the score (logit) of class, of the input's shape. "features": what the
+   * network's convolutions find in it, those named in results or all. */
+  explain(name: "saliency" | "features", x: Input, options?: { class?: number; results?: string[] }): Promise<Explanation[]>;
   /** Frees the GPU's memory. */
   close(): void;
   readonly info: {
@@ -56,8 +60,17 @@ export interface Model {
     input: { shape: number[]; scale: number; mean: number[]; std: number[]; fit: "digit" | "crop"; resize?: number };
     output: { shape: number[] };
     batches: number[];
+    /** The names that explain takes, and what each leaves. */
+    explains: { name: string; results: { name: string; shape: number[] }[] }[];
     adapter: { vendor: string; architecture: string; description: string; software: boolean };
   };
+}
+
+/** What a program leaves of one input: the data of a tensor of that shape. */
+export interface Explanation {
+  name: string;
+  shape: number[];
+  data: Float32Array;
 }
 
 /** Loads the model in the folder url, by default that of this module. */

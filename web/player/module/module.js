@@ -69,7 +69,15 @@ export async function load(url = new URL(".", import.meta.url), options = {}) {
     return out;
   };
   return Object.assign(net, {
-    info: { model: plan.model, classes: plan.classes, input: plan.input, output: plan.output, batches: first.batches, adapter: first.adapter },
+    info: { model: plan.model, classes: plan.classes, input: plan.input, output: plan.output, batches: first.batches, adapter: first.adapter,
+      explains: first.explaining.map((p) => ({ name: p.name, results: p.results.map(({ name, shape }) => ({ name, shape })) })) },
+    /** Runs a program that an export with --explain has: see model.d.ts. */
+    async explain(name, x, { class: index = 0, results } = {}) {
+      const { data, n } = await tensorOf(plan.input, x, size);
+      if (n !== 1) throw new InputError("one input at a time can be explained");
+      if (!(index >= 0 && index < count)) throw new InputError(`no class ${index}; the model has ${count}`);
+      return (await alive()).explain(name, data, index, count, results);
+    },
     /** Softmax of each row of results. */
     probabilities: (y) => softmax(y, count),
     /** The k likeliest classes of one row of results. */
@@ -163,25 +171,54 @@ class Engine {
     this.adapter = { vendor, architecture, description, software };
     // Programs for this kind of adapter, the largest batch first.
     const kind = software ? "software" : "hardware";
-    this.programs = this.plan.programs.filter((p) => (p.adapter ?? kind) === kind).sort((a, b) => b.batch - a.batch);
+    const mine = this.plan.programs.filter((p) => (p.adapter ?? kind) === kind);
+    this.programs = mine.filter((p) => !p.name).sort((a, b) => b.batch - a.batch);
+    this.explaining = mine.filter((p) => p.name);
     this.batches = this.programs.map((p) => p.batch).reverse();
     this.largest = this.programs[0].batch;
     this.player = player;
     this.lost = player.device.lost;
     this.ready = new Map();
     this.spare = [];
-    this.buffers = this.plan.buffers.map((b) => player.buffer(b.size, b.usage, b.label));
+    // What only some programs need is made with them; weights come once.
+    this.buffers = this.plan.buffers.map((b, i) => (b.tensor ? this.buffer(i) : undefined));
+  }
+
+  buffer(i) {
+    const { size, usage, label } = this.plan.buffers[i];
+    return this.player.buffer(size, usage, label);
   }
 
   /** The program of a batch size, compiled when it is first asked for. */
   program(batch, progress) {
-    let p = this.ready.get(batch);
+    return this.compiled(this.programs.find((q) => q.batch === batch), progress);
+  }
+
+  compiled(program, progress) {
+    let p = this.ready.get(program);
     if (!p) {
-      const program = this.programs.find((q) => q.batch === batch);
-      p = this.player.load({ ...program, shaders: this.plan.shaders }, progress, this.buffers).then(({ steps }) => ({ batch, steps, input: this.buffers[program.input], output: this.buffers[program.output] }));
-      this.ready.set(batch, p);
+      const { input, output, results = [], class: kind = input } = program, used = program.groups.flatMap((g) => g.entries.map((e) => e[0]));
+      for (const i of [input, output, kind, ...results.map((r) => r.buffer), ...used]) this.buffers[i] ??= this.buffer(i);
+      p = this.player.load({ ...program, shaders: this.plan.shaders }, progress, this.buffers).then(({ steps }) => ({ steps, input: this.buffers[input], output: this.buffers[output] }));
+      this.ready.set(program, p);
     }
     return p;
+  }
+
+  /** The named results of an explaining program. */
+  async explain(name, data, index, count, wanted) {
+    const program = this.explaining.find((p) => p.name === name);
+    if (!program) throw new WeftError(`the model was exported without ${name}: weft export web --explain adds it`);
+    const results = program.results.filter((r) => !wanted || wanted.includes(r.name)).map((r) => ({ ...r, length: r.shape.reduce((a, b) => a * b) }));
+    if (!results.length) throw new InputError(`no such results; ${name} has ${program.results.map((r) => r.name).join(", ")}`);
+    const p = await this.compiled(program), bytes = results.reduce((sum, r) => sum + 4 * r.length, 0), back = this.readback(bytes);
+    this.player.write(p.input, 0, data);
+    if (program.class !== undefined) this.player.write(this.buffers[program.class], 0, Float32Array.from({ length: count }, (_, i) => +(i === index)));
+    let at = 0;
+    const copies = results.map(({ buffer, length }) => ({ copy: [this.buffers[buffer], 0, back, 4 * (at += length) - 4 * length, 4 * length] }));
+    const all = await this.finish([...p.steps, ...copies], back, bytes, [p]);
+    at = 0;
+    return results.map(({ name, shape, length }) => ({ name, shape, data: all.subarray(at, (at += length)) }));
   }
 
   async upload({ bytes: length, sha256 }, bytes) {
@@ -227,7 +264,12 @@ class Engine {
       steps.push(...p.steps, { copy: [p.output, 0, back, 4 * at * count, 4 * m * count] });
       at += m;
     }
-    const fresh = parts.filter(([p]) => !p.checked);
+    return this.finish(steps, back, bytes, parts.map(([p]) => p));
+  }
+
+  /** Runs steps of these programs that end in a buffer for results, and reads it. */
+  async finish(steps, back, bytes, programs) {
+    const { player } = this, fresh = programs.filter((p) => !p.checked);
     const { error } = fresh.length ? player.watch("validation", () => player.replay(steps)) : player.replay(steps) ?? {};
     try {
       await back.mapAsync(1, 0, bytes);
@@ -242,7 +284,7 @@ class Engine {
     if (this.spare.push(back) > SPARE) this.spare.shift().destroy();
     const message = (await error) || player.take();
     if (message) throw new WeftError(message);
-    for (const [p] of fresh) p.checked = true;
+    for (const p of fresh) p.checked = true;
     return out;
   }
 

@@ -30,6 +30,6 @@ EXPORTS="$(mktemp -d)"
 export EXPORTS
 trap 'rm -rf "$EXPORTS"' EXIT
 go run ./format/web/testexport -out "$EXPORTS"
-node --test web/player/test/export.test.mjs
+node --test web/player/test/export.test.mjs web/player/test/explain.test.mjs
 wasm ./internal/gpu ./internal/cpu/pool ./tensor
 wasm -run 'Fixture|Table' ./conformance
