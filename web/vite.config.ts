@@ -13,7 +13,18 @@ export default defineConfig({
     alias: { '#connect': fileURLToPath(new URL(process.env.VITE_MOCK ? './src/mock/connect.ts' : './src/lib/connect.ts', import.meta.url)) },
   },
   plugins: [svelte()],
-  worker: { format: 'es' },
+  // What is loaded late, and by few, has a folder of its own: offline copies
+  // leave it out (internal/site/pack). The worker that downloads models has a
+  // name that the server knows, because its policy is another (internal/site/csp).
+  worker: {
+    format: 'es',
+    rolldownOptions: {
+      output: {
+        entryFileNames: ({ name }) => (name.includes('onnxruntime') ? 'assets/late/onnxruntime-[hash].js' : name.includes('download') ? 'assets/download-[hash].js' : 'assets/[name]-[hash].js'),
+        assetFileNames: ({ names }) => (names.some((n) => n.endsWith('.wasm')) ? 'assets/late/[name]-[hash][extname]' : 'assets/[name]-[hash][extname]'),
+      },
+    },
+  },
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,

@@ -65,7 +65,7 @@ func newDataSets(offline bool, logf func(string, ...any)) *dataSets {
 
 func (d *dataSets) has(urlPath string) bool {
 	_, ok := d.files[urlPath]
-	return ok || urlPath == dataIndex
+	return ok || urlPath == dataIndex || strings.HasPrefix(urlPath, modelsPath)
 }
 
 func (d *dataSets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +75,10 @@ func (d *dataSets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f, ok := d.files[r.URL.Path]
 	if !ok {
-		http.Error(w, "there is no such data set", http.StatusNotFound)
+		if serveModel(w, r) {
+			return
+		}
+		http.Error(w, "there is no such data set or model", http.StatusNotFound)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-cache")
@@ -129,7 +132,11 @@ func (d *dataSets) serveIndex(w http.ResponseWriter, r *http.Request) {
 		}
 		index[set.variant.String()] = e
 	}
-	b, err := json.Marshal(map[string]any{"sets": index})
+	all := map[string]any{"sets": index}
+	if models := findModels(); len(models) > 0 {
+		all["models"] = models
+	}
+	b, err := json.Marshal(all)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

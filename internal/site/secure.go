@@ -21,6 +21,9 @@ func secure(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", csp.Header)
+		if csp.IsDownload(r.URL.Path) {
+			h.Set("Content-Security-Policy", csp.Download)
+		}
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		// Isolated, a page has fine timers and may share memory between threads.

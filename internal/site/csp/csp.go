@@ -3,6 +3,8 @@
 // set carries it in its pages.
 package csp
 
+import "strings"
+
 // Meta lets pages load what is part of the site and nothing else. WebAssembly
 // needs a permission of its own; pictures may come from a canvas. No inline
 // script, no inline style, no form.
@@ -12,3 +14,14 @@ const Meta = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-s
 // Header adds what only a header can say: that no page may put this one into a
 // frame.
 const Header = Meta + "; frame-ancestors 'none'"
+
+// Download is for the one worker that fetches models from addresses that a
+// visitor gives (web/src/lib/photo/download.worker.ts): a worker has a policy of
+// its own. It may read from other sites and do nothing else; pages themselves
+// reach their own site only.
+const Download = "default-src 'none'; script-src 'self'; connect-src https: http:; frame-ancestors 'none'"
+
+// IsDownload tells whether a path is that worker's.
+func IsDownload(path string) bool {
+	return strings.Contains(path, "/assets/download-") && strings.HasSuffix(path, ".js")
+}

@@ -130,11 +130,17 @@ func (f files) makeApp() error {
 	return f.addServiceWorker()
 }
 
+// isLate tells what few visitors load, and late: another runtime. An offline copy
+// has it once it was used.
+func isLate(name string) bool {
+	return strings.HasPrefix(name, "assets/late/") || name == "weft-import.wasm"
+}
+
 // addServiceWorker writes the list of what works without a network into the
 // worker. A change of any file changes the worker, and that is what makes
 // browsers install it anew.
 func (f files) addServiceWorker() error {
-	shell := [][2]string{}
+	shell, late := [][2]string{}, [][2]string{}
 	for _, name := range f.names() {
 		if strings.HasPrefix(name, "data/") || strings.HasPrefix(name, ".") || name == "404.html" || path.Ext(name) == ".map" {
 			continue
@@ -144,16 +150,26 @@ func (f files) addServiceWorker() error {
 		if name == "index.html" {
 			address = "" // The folder; hosts may redirect the file's name to it.
 		}
-		shell = append(shell, [2]string{address, hex.EncodeToString(sum[:8])})
+		into := &shell
+		if isLate(name) {
+			into = &late
+		}
+		*into = append(*into, [2]string{address, hex.EncodeToString(sum[:8])})
 	}
-	list, err := json.Marshal(shell)
-	if err != nil {
-		return err
+	text := serviceWorker
+	for _, part := range []struct {
+		mark string
+		list [][2]string
+	}{{"/* the list */ []", shell}, {"/* the late */ []", late}} {
+		list, err := json.Marshal(part.list)
+		if err != nil {
+			return err
+		}
+		if strings.Count(text, part.mark) != 1 {
+			return errors.New("sw.js: the place for a list is missing")
+		}
+		text = strings.Replace(text, part.mark, string(list), 1)
 	}
-	const mark = "/* the list */ []"
-	if strings.Count(serviceWorker, mark) != 1 {
-		return errors.New("sw.js: the place for the list is missing")
-	}
-	f[swFile] = []byte(strings.Replace(serviceWorker, mark, string(list), 1))
+	f[swFile] = []byte(text)
 	return nil
 }

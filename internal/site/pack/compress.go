@@ -106,10 +106,12 @@ var code = []string{".html", ".js", ".mjs", ".css"}
 
 // report prints what the parts weigh and checks the bounds.
 func (all sizes) report(c config, w io.Writer) error {
-	var wasm, other, rest size
+	var wasm, other, rest, late size
 	for _, s := range all {
 		into := &rest
 		switch ext := path.Ext(s.name); {
+		case isLate(s.name):
+			into = &late
 		case ext == ".wasm":
 			into = &wasm
 		case slices.Contains(code, ext):
@@ -126,7 +128,7 @@ func (all sizes) report(c config, w io.Writer) error {
 	for _, line := range []struct {
 		what string
 		size
-	}{{"WebAssembly", wasm}, {"HTML, CSS, JavaScript", other}, {"models, icons, data", rest}} {
+	}{{"WebAssembly", wasm}, {"HTML, CSS, JavaScript", other}, {"models, icons, data", rest}, {"loaded by few, late", late}} {
 		fmt.Fprintf(w, "%-22s %12d %12d %12d\n", line.what, line.plain, line.gz, line.br)
 	}
 	for _, bound := range []struct {

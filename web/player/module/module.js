@@ -139,6 +139,13 @@ function softmax(y, count) {
   return out;
 }
 
+/** What an adapter is, as far as the browser says. */
+export function describe(adapter) {
+  const { vendor = "", architecture = "", description = "", isFallbackAdapter } = adapter.info ?? {};
+  const software = !!(isFallbackAdapter ?? adapter.isFallbackAdapter) || /swiftshader|llvmpipe|lavapipe|software|basic render|warp/i.test(architecture + description);
+  return { vendor, architecture, description, software };
+}
+
 /** A plan and its weights on an open GPU. */
 class Engine {
   static async open(plan, get, { progress = () => {}, gpu = globalThis.navigator?.gpu }) {
@@ -166,9 +173,7 @@ class Engine {
 
   constructor(plan, adapter, player) {
     this.plan = plan.kernels.webgpu;
-    const { vendor = "", architecture = "", description = "", isFallbackAdapter } = adapter.info ?? {};
-    const software = !!(isFallbackAdapter ?? adapter.isFallbackAdapter) || /swiftshader|llvmpipe|lavapipe|software|basic render|warp/i.test(architecture + description);
-    this.adapter = { vendor, architecture, description, software };
+    const { software } = (this.adapter = describe(adapter));
     // Programs for this kind of adapter, the largest batch first.
     const kind = software ? "software" : "hardware";
     const mine = this.plan.programs.filter((p) => (p.adapter ?? kind) === kind);

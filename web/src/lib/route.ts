@@ -1,13 +1,14 @@
 // Views live behind the # of the address: a static host needs no rewriting
 // rules, and the back button works.
 
-export const VIEWS = ['train', 'inside', 'draw', 'test', 'check'] as const;
+export const VIEWS = ['train', 'inside', 'draw', 'photo', 'test', 'check'] as const;
 export type View = (typeof VIEWS)[number];
 
 export const TITLES: Record<View, string> = {
   train: 'Train',
   inside: 'Look inside',
   draw: 'Draw',
+  photo: 'Photo',
   test: 'Test',
   check: 'Check',
 };

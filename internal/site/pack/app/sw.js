@@ -5,13 +5,15 @@
 // is closed: pages load parts of themselves late.
 
 const SHELL = /* the list */ []; // [address relative to this file, hash]
+const LATE = /* the late */ []; // the same, for what is kept only once it was used
 
 const PARTS = 'weft-parts';
 const DATA = 'weft-data';
 const root = new URL('./', self.location.href);
 const key = (address, hash) => new URL(address + '?hash=' + hash, root).href;
-const parts = new Map(SHELL.map(([address, hash]) => [new URL(address, root).href, key(address, hash)]));
+const parts = new Map([...SHELL, ...LATE].map(([address, hash]) => [new URL(address, root).href, key(address, hash)]));
 parts.set(new URL('index.html', root).href, parts.get(root.href));
+const late = new Set(LATE.map(([address, hash]) => key(address, hash)));
 
 self.addEventListener('install', (event) => event.waitUntil(install()));
 self.addEventListener('activate', (event) => event.waitUntil(activate()));
@@ -51,7 +53,12 @@ async function activate() {
 
 /** A part of the lab; the network helps out when the browser has dropped it. */
 async function part(stored, request) {
-  return (await (await caches.open(PARTS)).match(stored)) ?? fetch(request);
+  const cache = await caches.open(PARTS);
+  const have = await cache.match(stored);
+  if (have) return have;
+  const response = await fetch(request);
+  if (late.has(stored) && response.status === 200) await cache.put(stored, response.clone()).catch(() => undefined);
+  return response;
 }
 
 /** Kept after the first use. */
