@@ -58,12 +58,14 @@ export async function serve(...args) {
 
 const browserPath = process.env.CHROMIUM || ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((p) => existsSync(p));
 
-/** launch starts the browser, with WebGPU on its software adapter or without WebGPU. */
-export async function launch({ webgpu }) {
+/** launch starts the browser, with WebGPU on its software adapter or without
+ * WebGPU, and with more flags. */
+export async function launch({ webgpu, more = [] }) {
   const flags = [
     '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
     // A page that is not in front would be drawn seldom.
     '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding', '--disable-background-timer-throttling',
+    ...more,
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
     ...(webgpu ? ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] : ['--disable-features=WebGPU,WebGPUService', '--disable-gpu']),
   ];

@@ -1,6 +1,6 @@
 // The Photo view's state: which model, which picture, and what was said of it.
-// Only the latest wish counts: a model or a picture that comes while another is
-// still under way takes its place.
+// Only the latest wish counts: a model that comes while another is still loading
+// takes its place, and so does a picture; but they do not disturb each other.
 
 import { adapter, openONNX, openWebGPU, type Explained, type Get, type Kind, type Runner } from '../lib/photo/runner';
 import { ModelError, readPlan, type Files, type Plan } from '../lib/photo/plan';
@@ -51,7 +51,6 @@ class PhotoState {
   fit = $state<Fit>('crop');
   shown = $state.raw<Shown | undefined>();
   answers = $state.raw<Answer[]>([]);
-  busy = $state(false);
 
   /** The runners in use are those of this plan. */
   explaining = $state.raw<Runner | undefined>();
@@ -59,7 +58,9 @@ class PhotoState {
   #tensor: Float32Array<ArrayBuffer> | undefined;
   #get: Get | undefined;
   #runners = new Map<Kind, Promise<Runner>>();
-  #turn = 0;
+  /** Counts wishes of each kind; models in use count, too. */
+  #turn = { model: 0, picture: 0, used: 0 };
+  #running = 0;
   #started = false;
 
   /** Which ways are used, given what the browser and the model have. */
@@ -98,7 +99,7 @@ class PhotoState {
   async choose(choice: string): Promise<void> {
     const [kind, name] = [choice.slice(0, choice.indexOf(':')), choice.slice(choice.indexOf(':') + 1)];
     if (kind === 'data') return this.fromAddress(`data/models/${encodeURIComponent(name)}/`);
-    await this.#attempt('Opening the model', async (current) => {
+    await this.#attempt('model', 'Opening the model', async (current) => {
       const base = new URL(`models/${name}/`, document.baseURI);
       const get: Get = kind === 'kept' ? (part) => file(name, part) : (part) => fetch(new URL(part, base));
       const response = kind === 'kept' ? undefined : await get('plan.json');
@@ -128,7 +129,7 @@ class PhotoState {
 
   /** show takes a new picture, from a file or as it is. */
   async show(source: Blob | ImageBitmap, name: string): Promise<void> {
-    await this.#attempt('Reading the picture', async (current) => {
+    await this.#attempt('picture', 'Reading the picture', async (current) => {
       const bitmap = source instanceof Blob ? await decode(source, name) : source;
       if (!current()) return bitmap.close();
       this.picture?.close();
@@ -139,37 +140,43 @@ class PhotoState {
 
   /** again predicts the same picture, after something about it was changed. */
   again(): Promise<void> {
-    return this.#attempt('Computing', () => this.predict());
+    return this.#attempt('picture', 'Computing', () => this.predict());
   }
 
   async predict(): Promise<void> {
     const [plan, bitmap] = [this.plan, this.picture];
     if (!plan || !bitmap) return;
-    const turn = this.#turn;
-    const pixels = await fitted(plan.input, this.fit === 'whole' ? padded(bitmap, plan) : bitmap);
-    if (turn !== this.#turn) return;
-    this.#tensor = normalised(plan.input, pixels);
-    this.shown = shownAs(pixels, plan);
-    const answers: Answer[] = [];
-    for (const kind of this.kinds) {
-      const runner = await this.#runner(kind, plan);
-      if (turn !== this.#turn) return;
-      this.work = { text: 'Computing', done: 0, total: 0 };
-      const begin = performance.now();
-      const scores = await runner.run(this.#tensor);
-      answers.push({ kind, device: runner.device, ms: performance.now() - begin, scores });
-      if (turn !== this.#turn) return;
-      if (runner.model) this.explaining = runner;
+    const { picture, used } = this.#turn;
+    const stale = () => picture !== this.#turn.picture || used !== this.#turn.used;
+    try {
+      const pixels = await fitted(plan.input, this.fit === 'whole' ? padded(bitmap, plan) : bitmap);
+      if (stale()) return;
+      this.#tensor = normalised(plan.input, pixels);
+      this.shown = shownAs(pixels, plan);
+      const tensor = this.#tensor;
+      const answers: Answer[] = [];
+      for (const kind of this.kinds) {
+        const runner = await this.#runner(kind, plan);
+        if (stale()) return;
+        this.work = { text: 'Computing', done: 0, total: 0 };
+        const begin = performance.now();
+        const scores = await runner.run(tensor);
+        answers.push({ kind, device: runner.device, ms: performance.now() - begin, scores });
+        if (stale()) return;
+        if (runner.model) this.explaining = runner;
+      }
+      this.answers = answers;
+    } catch (e) {
+      // What nobody waits for any more cannot fail.
+      if (!stale()) throw e;
     }
-    this.answers = answers;
   }
 
-  /** explainer is the runner on WebGPU, opened if it must be. */
+  /** explain asks the model on WebGPU, which is opened if it must be. */
   async explain(what: 'saliency' | 'features', options: { class?: number; results?: string[] }): Promise<Explained[]> {
     const plan = this.plan;
     if (!plan || !this.#tensor) return [];
     const runner = await this.#runner('webgpu', plan);
-    this.work = undefined;
     const found = (await runner.model?.explain(what, { tensor: this.#tensor }, options)) ?? [];
     if (what === 'features') return found;
     return found.map((e) => ({ ...e, shape: e.shape.slice(1), data: saliency(e.data, e.shape[0] ?? 1) }));
@@ -177,7 +184,7 @@ class PhotoState {
 
   async #load(read: (progress: Progress) => Promise<[Files, string]>): Promise<void> {
     let loaded = '';
-    await this.#attempt('Loading the model', async (current) => {
+    await this.#attempt('model', 'Loading the model', async (current) => {
       const [files, from] = await read((name, done, total) => {
         if (current()) this.work = { text: `Downloading ${name}`, done, total };
       });
@@ -190,16 +197,17 @@ class PhotoState {
   }
 
   /** #attempt is for whatever may fail and may be overtaken. */
-  async #attempt(text: string, act: (current: () => boolean) => Promise<void>): Promise<void> {
-    const turn = ++this.#turn;
-    const current = () => turn === this.#turn;
-    [this.fault, this.busy, this.work] = ['', true, { text, done: 0, total: 0 }];
+  async #attempt(kind: 'model' | 'picture', text: string, act: (current: () => boolean) => Promise<void>): Promise<void> {
+    const turn = ++this.#turn[kind];
+    const current = () => turn === this.#turn[kind];
+    [this.fault, this.work] = ['', { text, done: 0, total: 0 }];
+    this.#running++;
     try {
       await act(current);
     } catch (e) {
       if (current()) this.fault = e instanceof Error ? e.message : String(e);
     } finally {
-      if (current()) [this.busy, this.work] = [false, undefined];
+      if (--this.#running === 0) this.work = undefined;
     }
   }
 
@@ -210,6 +218,7 @@ class PhotoState {
   }
 
   #close(): void {
+    this.#turn.used++;
     for (const runner of this.#runners.values()) void runner.then((r) => r.close(), () => undefined);
     this.#runners.clear();
     this.explaining = undefined;
