@@ -469,7 +469,7 @@ func (e *emitter) leaf(n *ir.Node) value {
 // leafData writes weights under the given name, in the chosen precision.
 func (e *emitter) leafData(name string, data []float32, shape []int) {
 	t := &tensorProto{Name: name, Dims: wide(shape)}
-	half := e.o.Float16 && len(data) > 1
+	half := e.o.Float16 && len(shape) > 1
 	t.setFloats(data, half)
 	e.graph.Initializer = append(e.graph.Initializer, t)
 	if half {

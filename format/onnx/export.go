@@ -39,8 +39,9 @@ type ExportOptions struct {
 
 	// FoldBatchNorm multiplies batch norms into the convolutions before them.
 	FoldBatchNorm bool
-	// Float16 stores weights in half the bytes; they widen before they are
-	// used, so that the arithmetic stays that of Float32.
+	// Float16 stores matrices and kernels in half the bytes, as the other
+	// exporters do; they widen before they are used, so that the arithmetic
+	// stays that of Float32.
 	Float16 bool
 }
 

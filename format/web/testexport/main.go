@@ -127,6 +127,15 @@ func write(dir, name string, f16 bool) error {
 			return err
 		}
 		files = append(files, format.File{Name: "explained.json", Data: b})
+		alone, err := webonnx.Export(model, f16)
+		if err != nil {
+			return err
+		}
+		var file bytes.Buffer
+		if err := alone.Write(&file); err != nil {
+			return err
+		}
+		files = append(files, format.File{Name: photo + ".onnx", Data: file.Bytes()})
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

@@ -47,19 +47,8 @@ func Add(files []web.File, m web.Model, f16 bool) ([]web.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, err := onnx.Export(func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
-		return []*tensor.Tensor{m.Net.Forward(in[0])}
-	}, onnx.ExportOptions{
-		Inputs: []onnx.Input{{Name: "input", Shape: append([]int{onnx.Batch}, plan.Input.Shape...)}}, Outputs: []string{"logits"},
-		Params: nn.Params(m.Net), Name: m.Title, Float16: f16,
-	})
+	model, err := Export(m, f16)
 	if err != nil {
-		return nil, err
-	}
-	if err := model.SetJSON(onnx.MetaPreprocessing, m.Preprocessing); err != nil {
-		return nil, err
-	}
-	if err := model.SetJSON(onnx.MetaClasses, m.Classes); err != nil {
 		return nil, err
 	}
 	places, err := placesOf(files[weightsAt].Data)
@@ -84,6 +73,24 @@ func Add(files []web.File, m web.Model, f16 bool) ([]web.File, error) {
 	out = append(out, web.File{Name: File, Data: b})
 	slices.SortFunc(out, func(a, b web.File) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
 	return out, nil
+}
+
+// Export is the ONNX model alone, with what it needs to know of pictures.
+func Export(m web.Model, f16 bool) (*onnx.Model, error) {
+	p := &m.Preprocessing
+	model, err := onnx.Export(func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
+		return []*tensor.Tensor{m.Net.Forward(in[0])}
+	}, onnx.ExportOptions{
+		Inputs: []onnx.Input{{Name: "input", Shape: []int{onnx.Batch, p.Channels, p.Height, p.Width}}}, Outputs: []string{"logits"},
+		Params: nn.Params(m.Net), Name: m.Title, Float16: f16,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := model.SetJSON(onnx.MetaPreprocessing, m.Preprocessing); err != nil {
+		return nil, err
+	}
+	return model, model.SetJSON(onnx.MetaClasses, m.Classes)
 }
 
 // placesOf finds the tensors of a safetensors file by the sums of their bytes.

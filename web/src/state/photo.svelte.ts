@@ -5,6 +5,7 @@
 import { adapter, openONNX, openWebGPU, type Explained, type Get, type Kind, type Runner } from '../lib/photo/runner';
 import { ModelError, readPlan, type Files, type Plan } from '../lib/photo/plan';
 import { address, fromFiles, fromURL, type Progress } from '../lib/photo/sources';
+import type { Normalize } from '../lib/photo/onnx';
 import { decode } from '../lib/photo/picture';
 import { file, keep, list, planOf, remove, type Kept } from '../lib/photo/shelf';
 import { saliency } from '../lib/photo/scores';
@@ -41,6 +42,8 @@ class PhotoState {
   plan = $state.raw<Plan | undefined>();
   gpu = $state<'none' | 'software' | 'hardware' | undefined>();
   on = $state<On>('auto');
+  /** What an ONNX file that does not say it itself wants of pixels. */
+  normalize = $state<Normalize>('');
   /** What is being waited for, and how far it is; total is 0 while unknown. */
   work = $state.raw<{ text: string; done: number; total: number } | undefined>();
   /** What could not be done, until something else is. */
@@ -112,11 +115,11 @@ class PhotoState {
   }
 
   fromAddress(text: string): Promise<void> {
-    return this.#load(async (progress) => [await fromURL(address(text), progress), address(text).host === location.host ? 'this server' : address(text).host]);
+    return this.#load(async (progress) => [await fromURL(address(text), this.normalize, progress), address(text).host === location.host ? 'this server' : address(text).host]);
   }
 
   fromFiles(files: readonly File[]): Promise<void> {
-    return this.#load(async () => [await fromFiles(files), 'files']);
+    return this.#load(async () => [await fromFiles(files, this.normalize), 'files']);
   }
 
   async forget(id: string): Promise<void> {

@@ -3,6 +3,7 @@
 
 import { ModelError, MOST_BYTES, needed, PLAN, readPlan, type Files } from './plan';
 import type { Told, Wanted } from './download.worker';
+import type { Normalize } from './onnx';
 
 /** How far a download is; total is 0 while it is unknown. */
 export type Progress = (file: string, done: number, total: number) => void;
@@ -43,11 +44,11 @@ export function address(text: string): URL {
 }
 
 /** fromURL loads the folder of an export, a .zip or an .onnx file. */
-export async function fromURL(url: URL, progress: Progress): Promise<Files> {
+export async function fromURL(url: URL, normalize: Normalize, progress: Progress): Promise<Files> {
   const last = url.pathname.split('/').at(-1) ?? '';
   if (/\.(zip|onnx)$/i.test(last)) {
     const blob = new Blob([await get(url, (done, total) => progress(last, done, total))]);
-    return fromFiles([new File([blob], last)]);
+    return fromFiles([new File([blob], decodeURIComponent(last))], normalize);
   }
   const base = new URL(last === PLAN || last === 'index.html' ? './' : url.pathname.endsWith('/') ? './' : `./${last}/`, url);
   const text = new Blob([await get(new URL(PLAN, base), (done, total) => progress(PLAN, done, total))]);
@@ -58,15 +59,16 @@ export async function fromURL(url: URL, progress: Progress): Promise<Files> {
   return files;
 }
 
-/** fromFiles takes a .zip, an .onnx file, or the files of an export themselves. */
-export async function fromFiles(list: readonly File[]): Promise<Files> {
+/** fromFiles takes a .zip, an .onnx file, perhaps with a .txt of its classes' names,
+ * or the files of an export themselves. */
+export async function fromFiles(list: readonly File[], normalize: Normalize): Promise<Files> {
   const onnx = list.find((f) => /\.onnx$/i.test(f.name));
   const zip = list.find((f) => /\.zip$/i.test(f.name));
   let files: Files = new Map(list.map((f) => [f.name, f]));
   if (zip) files = await unzip(zip);
   else if (onnx && !files.has(PLAN)) {
     const { converted } = await import('./onnx');
-    return converted(onnx);
+    return converted(onnx, (await list.find((f) => /\.txt$/i.test(f.name))?.text()) ?? '', normalize);
   }
   const plan = files.get(PLAN);
   if (!plan) throw new ModelError(`No ${PLAN} among ${zip ? `what is in ${zip.name}` : 'these files'}: choose all files of a folder that weft export web has written, a .zip of it, or an .onnx file.`);
