@@ -152,7 +152,7 @@ func convolved(g *ir.Graph, weights map[*ir.Leaf]string) (nodes []*ir.Node, name
 		for leaf.Op != ir.OpLeaf && len(leaf.In) > 0 {
 			leaf = leaf.In[0]
 		}
-		name := strings.TrimSuffix(weights[leaf.Leaf], ".weight")
+		name := strings.TrimRight(strings.TrimSuffix(weights[leaf.Leaf], "weight"), "._")
 		if name == "" {
 			name = fmt.Sprintf("convolution %d", len(nodes)+1)
 		}

@@ -287,6 +287,18 @@ describe('photo, webgpu', { timeout: 8 * PATIENCE }, () => {
     }
   });
 
+  test('a built-in model is there at once', async () => {
+    const { page, context, errors } = await open(browser, `${server.url}#/check`);
+    await page.route('**/models/photo.json', (route) => route.fulfill({ json: [{ name: 'ours', title: 'One of ours' }] }));
+    await page.route('**/models/ours/*', (route) => route.fulfill({ path: join(folder, basename(new URL(route.request().url()).pathname)) }));
+    await page.getByRole('link', { name: 'Photo' }).click();
+    await loaded(page);
+    await pictureInput(page).setInputFiles(file('known.png', known(6)));
+    await answered(page, 6);
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
   test('an ONNX file', async () => {
     const { page, context, errors } = await visit(browser, server);
     await modelInput(page).setInputFiles(join(folder, 'photo.onnx'));

@@ -194,6 +194,8 @@ func shell(t *testing.T, sw string) map[string]string {
 func TestServiceWorker(t *testing.T) {
 	c := parts(t)
 	c.static, c.data = true, t.TempDir()
+	put(t, c.from, "assets/late/runtime-12345678.wasm", "runtime")
+	put(t, c.from, "weft-import.wasm", "importer")
 	for _, name := range []string{"train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"} {
 		put(t, c.data, "mnist/"+name+"-ubyte.gz", name)
 	}
@@ -213,6 +215,11 @@ func TestServiceWorker(t *testing.T) {
 	for name := range one {
 		if strings.HasPrefix(name, "data/") || strings.HasSuffix(name, ".br") || strings.HasSuffix(name, ".gz") || name == "sw.js" || name == "index.html" {
 			t.Errorf("%q is kept", name)
+		}
+	}
+	for _, name := range []string{"assets/late/runtime-12345678.wasm", "weft-import.wasm"} {
+		if one[name] != "" || !strings.Contains(have["sw.js"], `["`+name+`","`) {
+			t.Errorf("%q is to be kept only once it was used", name)
 		}
 	}
 	put(t, c.from, "models/mlp.safetensors", "other weights")

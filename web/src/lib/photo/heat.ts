@@ -6,8 +6,8 @@ import { index, type Range } from '../colour';
 
 const STOPS: readonly [number, number, number, number][] = [
   [255, 214, 90, 0],
-  [255, 196, 60, 150],
-  [244, 109, 40, 205],
+  [255, 196, 60, 110],
+  [244, 109, 40, 195],
   [190, 20, 60, 230],
   [60, 0, 50, 245],
 ];

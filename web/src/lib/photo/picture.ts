@@ -91,7 +91,7 @@ function heif(bytes: Uint8Array, view: DataView): Header {
   const brand = ascii(bytes, 8, 4);
   if (!/^(avif|avis|heic|heix|mif1|hevc)$/.test(brand)) throw new PictureError('is a film or a sound; only pictures are read');
   const size: Header = { kind: brand.startsWith('avi') ? 'AVIF' : 'HEIC', width: 0, height: 0 };
-  for (let at = 16; at + 16 < Math.min(bytes.length, 1 << 16); at++) {
+  for (let at = 16; at + 16 <= Math.min(bytes.length, 1 << 16); at++) {
     if (bytes[at] !== 0x69 || ascii(bytes, at, 4) !== 'ispe') continue;
     const [w, h] = [view.getUint32(at + 8), view.getUint32(at + 12)];
     if (w * h > size.width * size.height) Object.assign(size, { width: w, height: h });

@@ -52,3 +52,23 @@ export function quantile(values: Float32Array, share: number): number {
   const sorted = values.slice().sort();
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
 }
+
+/** smooth averages a map over squares of 2*reach+1 cells, at its rims over what is
+ * there: single pixels of a gradient say little, and hide where it is large. */
+export function smooth(values: Float32Array, columns: number, reach: number): Float32Array {
+  if (reach < 1) return values;
+  const rows = values.length / columns;
+  const line = (from: Float32Array, count: number, length: number, step: number, next: number) => {
+    const out = new Float32Array(from.length);
+    for (let k = 0; k < count; k++) {
+      for (let i = 0; i < length; i++) {
+        const [lo, hi] = [Math.max(0, i - reach), Math.min(length - 1, i + reach)];
+        let sum = 0;
+        for (let j = lo; j <= hi; j++) sum += from[k * next + j * step] as number;
+        out[k * next + i * step] = sum / (hi - lo + 1);
+      }
+    }
+    return out;
+  };
+  return line(line(values, rows, columns, 1, columns), columns, rows, columns, 1);
+}
