@@ -87,13 +87,13 @@ class PhotoState {
         return []; // A site without models, or no network: the others are there.
       }
     };
-    [this.gpu, this.kept, this.builtins, this.served] = await Promise.all([
+    [this.gpu, this.builtins, this.served] = await Promise.all([
       adapter(),
-      list(),
       offered('models/photo.json', (v) => v),
       offered('data/index.json', (v) => (v as { models?: unknown }).models),
     ]);
-    if (this.choice) return;
+    this.kept = await list();
+    if (this.choice || this.#turn.model > 0) return; // Somebody was quicker.
     if (this.builtins[0]) await this.choose(`builtin:${this.builtins[0].name}`);
     else if (this.kept[0]) await this.choose(`kept:${this.kept[0].id}`);
   }
