@@ -62,14 +62,16 @@ fuzz:
 # which the command embeds. What has not changed is not built again. ADDR is
 # where it is served, OPEN=--open opens the browser.
 ADDR ?= 127.0.0.1:8080
-# The worker's program, and Go's own loader, which must be of the same version.
-WORKER = -add weft.wasm=bin/weft.wasm -add weft-import.wasm=bin/weft-import.wasm -add wasm_exec.js=$(shell go env GOROOT)/lib/wasm/wasm_exec.js
+# The programs of the pages' workers, and Go's own loader, which must be of the
+# same version.
+PROGRAMS = bin/weft.wasm bin/weft-check.wasm bin/weft-import.wasm
+WORKER = $(foreach p,$(PROGRAMS),-add $(notdir $p)=$p) -add wasm_exec.js=$(shell go env GOROOT)/lib/wasm/wasm_exec.js
 PAGES = $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' -not -path 'web/e2e/*' -not -path 'web/test/*' -not -path 'web/screens/*')
 
 lab: lab-files build
 	bin/weft serve --addr $(ADDR) $(OPEN)
 
-lab-files: pages bin/weft.wasm bin/weft-import.wasm
+lab-files: pages $(PROGRAMS)
 	@go run ./internal/site/pack -out internal/site/dist $(WORKER)
 
 pages: web/dist/index.html
@@ -83,6 +85,8 @@ web/node_modules/.package-lock.json: web/package-lock.json
 # Go knows itself what has changed.
 bin/weft.wasm: FORCE
 	@GOOS=js GOARCH=wasm go build -trimpath -ldflags='-s -w' -o $@ ./cmd/weft-worker
+bin/weft-check.wasm: FORCE
+	@GOOS=js GOARCH=wasm go build -tags checker -trimpath -ldflags='-s -w' -o $@ ./cmd/weft-worker
 bin/weft-import.wasm: FORCE
 	@GOOS=js GOARCH=wasm go build -trimpath -ldflags='-s -w' -o $@ ./cmd/weft-import
 FORCE:
@@ -90,7 +94,7 @@ FORCE:
 # A site for any web server, in SITE. DATA, if given, is a folder with mnist/ or
 # fashion-mnist/, which become part of it. See docs/deploy.md.
 SITE ?= site
-site: pages bin/weft.wasm bin/weft-import.wasm
+site: pages $(PROGRAMS)
 	go run ./internal/site/pack -static -out $(SITE) $(WORKER) $(if $(DATA),-data $(DATA))
 
 # The lab in a real browser, with and without WebGPU; also the site.

@@ -1,3 +1,9 @@
+//go:build !js || checker
+
+// The conformance suite is a third of all that the lab's program would be, and
+// few visitors ask for it. So in the browser it is a program of its own, the
+// same one built with this tag, which the page loads for a check and ends after.
+
 package lab
 
 import (
@@ -11,18 +17,13 @@ import (
 	"strings"
 
 	"github.com/weft-ml/weft/conformance"
-	"github.com/weft-ml/weft/data/synthetic"
-	"github.com/weft-ml/weft/nn"
-	"github.com/weft-ml/weft/train"
-	"github.com/weft-ml/weft/train/recipes"
 )
+
+func init() { calls["check"] = handler((*Session).check) }
 
 // Sets of reference values in the site's folder fixtures, which
 // internal/lab/checkset chooses from the full ones.
 var checkSets = []string{"ops", "losses", "optim"}
-
-// checkProfile is how many times a kernel is timed.
-const checkProfile = 5
 
 // files are a folder in memory.
 type files map[string][]byte
@@ -45,8 +46,7 @@ type checkCase struct {
 	run func() (float64, error)
 }
 
-// check compares this device with the reference values, operator by operator,
-// and shows the kernels of a training step.
+// check compares this device with the reference values, operator by operator.
 func (s *Session) check(ctx context.Context, _ *Empty) (*CheckResult, error) {
 	folder := files{}
 	for _, set := range checkSets {
@@ -101,8 +101,7 @@ func (s *Session) check(ctx context.Context, _ *Empty) (*CheckResult, error) {
 			r.Rows = append(r.Rows, row)
 			s.opts.Emit("check", &CheckEvent{row})
 		}
-		r.Kernels, err = s.kernels()
-		return err
+		return nil
 	})
 }
 
@@ -131,60 +130,6 @@ func (s *Session) cases(folder files) (list []checkCase, err error) {
 		for _, c := range o.Optimizers {
 			list = append(list, checkCase{"optimizer " + c.Name, func() (float64, error) { return set.RunTraining(s.dev, c) }})
 		}
-	}
-	return list, nil
-}
-
-// kernels compiles the training step of the present network, or of a usual
-// one, on digits of its own, so that timing it changes no weights that matter.
-func (s *Session) kernels() (list []KernelInfo, err error) {
-	spec := []LayerSpec{{Type: "linear", Units: 128}, {Type: "relu"}, {Type: "linear", Units: len(digitNames)}}
-	o := recipes.MNISTMLP.Options
-	o.EMA, o.Augment, o.ValFraction, o.Batch = 0, train.Augment{}, 0, 64
-	if t := s.run; t != nil {
-		o = t.opts
-		o.ValFraction, o.EMA = 0, 0
-	}
-	set := synthetic.Digits(max(o.Batch, 64), 3)
-	if m := s.model; m != nil && len(m.classes) == len(digitNames) {
-		spec = m.spec
-	}
-	net, err := train.InitModel(&recipes.Layers, mnistInput, len(digitNames), o, spec)
-	if err != nil {
-		return nil, err
-	}
-	steps, err := train.NewSteps(train.StepsConfig{Device: s.dev, Model: net, Options: o, Train: set, Preprocessing: mnistInput})
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		steps.Close()
-		for _, p := range nn.Params(net) {
-			p.Value.Free()
-		}
-	}()
-	if err := steps.Submit(1); err != nil {
-		return nil, err
-	}
-	if _, err := steps.Collect(func(_, _ float64) {}); err != nil {
-		return nil, err
-	}
-	p := steps.Program()
-	// Devices that cannot measure still show their kernels.
-	times, err := p.Profile(checkProfile)
-	if s.isLost(err) {
-		return nil, err
-	}
-	for i, source := range p.Source() {
-		k := KernelInfo{Name: fmt.Sprintf("kernel %d", i+1), WGSL: source}
-		if i < len(times) {
-			k.Name = times[i].Name
-		}
-		if i < len(times) && times[i].Nanoseconds > 0 {
-			k.Us = times[i].Nanoseconds / 1000
-			k.GFLOPS = float64(times[i].FLOPs) / times[i].Nanoseconds
-		}
-		list = append(list, k)
 	}
 	return list, nil
 }

@@ -444,10 +444,11 @@ func TestCheck(t *testing.T) {
 					t.Errorf("%+v", row)
 				}
 			}
-			if len(r.Kernels) < 5 || dev == "webgpu" && !strings.Contains(r.Kernels[0].WGSL, "@compute") {
-				t.Errorf("%d kernels", len(r.Kernels))
+			list := ask[KernelsResult](b, "kernels", &Empty{}).Kernels
+			if len(list) < 5 || dev == "webgpu" && !strings.Contains(list[0].WGSL, "@compute") {
+				t.Errorf("%d kernels", len(list))
 			}
-			for _, k := range r.Kernels {
+			for _, k := range list {
 				t.Logf("%-40s %8.1f us %6.2f GFLOP/s", k.Name, k.Us, k.GFLOPS)
 			}
 		})

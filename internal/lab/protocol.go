@@ -424,7 +424,11 @@ type CheckResult struct {
 	Limits   map[string]float64 `json:"limits"`
 	Features []string           `json:"features"`
 	Rows     []CheckRow         `json:"rows"`
-	Kernels  []KernelInfo       `json:"kernels"`
+}
+
+// KernelsResult lists the kernels of the present network's training step.
+type KernelsResult struct {
+	Kernels []KernelInfo `json:"kernels"`
 }
 
 // StatsRequest asks what memory is in use, after a collection of garbage or as

@@ -160,7 +160,7 @@ var calls = map[string]call{
 	"own":     handler((*Session).showOwn),
 	"builtin": handler((*Session).builtin),
 	"use":     handler((*Session).use),
-	"check":   handler((*Session).check),
+	"kernels": handler((*Session).kernels),
 	"stats":   handler((*Session).stats),
 }
 

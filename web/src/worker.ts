@@ -1,5 +1,5 @@
-// The worker that the lab's Go program lives in. Its first message says where
-// the site is; the program is loaded from there while later messages wait, so
+// The worker that one of the lab's Go programs lives in: the one that its name
+// says, or the engine. Its first message says where the site is; the program is loaded from there while later messages wait, so
 // that the page need not know when it is ready. Everything the page asks is
 // answered in Go; this file only starts it, and lends it the two things that
 // JavaScript does better: fetching with progress and decompressing.
@@ -17,6 +17,7 @@ interface Scope {
   weftReady?: () => void;
   weftReceive?: (message: unknown) => void;
   weftFetch?: (url: string, progress: (loaded: number, total: number) => void) => Promise<Uint8Array>;
+  readonly name: string;
   postMessage(message: unknown): void;
   onmessage: ((event: MessageEvent) => void) | null;
 }
@@ -62,8 +63,9 @@ scope.weftReady = () => {
 
 async function start(base: string): Promise<void> {
   if (typeof WebAssembly === 'undefined') throw new Error('this browser has no WebAssembly');
-  const wasm = fetch(new URL('weft.wasm', base)).then((response) => {
-    if (!response.ok) throw new Error(`weft.wasm: HTTP status ${response.status}`);
+  const program = scope.name || 'weft.wasm';
+  const wasm = fetch(new URL(program, base)).then((response) => {
+    if (!response.ok) throw new Error(`${program}: HTTP status ${response.status}`);
     return response;
   });
   // While wasm_exec.js loads, a failure of the other must not count as unhandled.

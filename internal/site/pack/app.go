@@ -130,10 +130,10 @@ func (f files) makeApp() error {
 	return f.addServiceWorker()
 }
 
-// isLate tells what few visitors load, and late: another runtime. An offline copy
+// isLate tells what few visitors load, and late: other programs. An offline copy
 // has it once it was used.
 func isLate(name string) bool {
-	return strings.HasPrefix(name, "assets/late/") || name == "weft-import.wasm"
+	return strings.HasPrefix(name, "assets/late/") || name == "weft-import.wasm" || name == "weft-check.wasm"
 }
 
 // addServiceWorker writes the list of what works without a network into the

@@ -381,6 +381,10 @@ export interface CheckResult {
   limits: Record<string, number>;
   features: string[];
   rows: CheckRow[];
+}
+
+/** The kernels of the present network's training step. */
+export interface KernelsResult {
   kernels: KernelInfo[];
 }
 
@@ -425,6 +429,7 @@ export interface Requests {
   builtin: [Empty, Builtin[]];
   use: [UseRequest, ModelInfo];
   check: [Empty, CheckResult];
+  kernels: [Empty, KernelsResult];
   stats: [StatsRequest, StatsResult];
 }
 

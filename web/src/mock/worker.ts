@@ -182,8 +182,9 @@ const answers: Record<string, (message: Message) => unknown> = {
       post({ event: 'check', row });
       await wait(80);
     }
-    return { adapter: 'SwiftShader (mock)', limits: { maxBufferSize: 268435456 }, features: ['timestamp-query'], rows, kernels: kernels() };
+    return { adapter: 'SwiftShader (mock)', limits: { maxBufferSize: 268435456 }, features: ['timestamp-query'], rows };
   },
+  kernels: () => ({ kernels: kernels() }),
   stats: () => ({ wasmBytes: 34e6, goHeap: 12e6, gpuBytes: 58e6, gpuBuffers: 41 }),
 };
 

@@ -1,7 +1,7 @@
 // The last test of the model and the last check of the device: both outlive
 // the views that show them.
 
-import type { CheckResult, CheckRow, TestResult } from '../lib/protocol';
+import type { CheckRow, KernelInfo, TestResult } from '../lib/protocol';
 import { lab } from './lab.svelte';
 import { runs } from './runs.svelte';
 import { toasts } from './toasts.svelte';
@@ -35,24 +35,29 @@ class Test {
 
 class Check {
   rows = $state.raw<CheckRow[]>([]);
-  result = $state.raw<CheckResult>();
+  kernels = $state.raw<readonly KernelInfo[]>([]);
   running = $state(false);
+  /** All rows are there. */
+  done = $state(false);
 
   run = async (): Promise<void> => {
     if (this.running) return;
     this.running = true;
+    this.done = false;
     this.rows = [];
-    this.result = undefined;
-    let off: () => void = () => undefined;
+    this.kernels = [];
     try {
-      await lab.ready();
-      off = lab.client.on('check', ({ row }) => (this.rows = [...this.rows, row]));
-      this.result = await lab.client.request('check', {});
-      this.rows = this.result.rows;
+      // The reference values come with a program of their own, which is gone
+      // afterwards; the kernels are those of the network here.
+      await lab.withProgram('weft-check.wasm', async (client) => {
+        client.on('check', ({ row }) => (this.rows = [...this.rows, row]));
+        this.rows = (await client.request('check', {})).rows;
+      });
+      this.kernels = (await lab.client.request('kernels', {})).kernels;
+      this.done = true;
     } catch (reason) {
       toasts.error(reason);
     } finally {
-      off();
       this.running = false;
     }
   };

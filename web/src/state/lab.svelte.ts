@@ -8,6 +8,8 @@ import { parse } from '../lib/route';
 import type { DataResult, DataSource, InitResult, ModelInfo } from '../lib/protocol';
 import { toasts } from './toasts.svelte';
 
+type MakeWorker = (program?: string) => Worker;
+
 export type Phase = 'starting' | 'ready' | 'failed';
 
 /** Where the model that the worker holds came from. */
@@ -33,6 +35,7 @@ class Lab {
   fault = $derived(fault(this.setup.layers));
 
   #client: Client | undefined;
+  #makeWorker: MakeWorker | undefined;
   #ready: Promise<void> | undefined;
   #dataWanted = '';
 
@@ -42,7 +45,8 @@ class Lab {
   }
 
   /** start makes the worker and returns at once: the page is usable while it loads. */
-  start(makeWorker: () => Worker): Promise<void> {
+  start(makeWorker: MakeWorker): Promise<void> {
+    this.#makeWorker = makeWorker;
     this.setup = decode(parse(location.hash).query);
     this.#ready = this.#start(makeWorker).catch((reason: unknown) => {
       this.phase = 'failed';
@@ -52,7 +56,7 @@ class Lab {
     return this.#ready;
   }
 
-  async #start(makeWorker: () => Worker): Promise<void> {
+  async #start(makeWorker: MakeWorker): Promise<void> {
     const client = new Client(makeWorker(), (error) => {
       if (this.phase === 'starting') {
         this.phase = 'failed';
@@ -65,8 +69,26 @@ class Lab {
     client.on('lost', (event) => toasts.info(event.message));
     const asked = new URLSearchParams(location.search).get('device');
     const device = asked === 'cpu' || asked === 'webgpu' ? asked : 'auto';
-    this.device = await client.request('init', { base: new URL('.', document.baseURI).href, device });
+    this.device = await client.request('init', { base: this.#base, device });
     this.phase = 'ready';
+  }
+
+  get #base(): string {
+    return new URL('.', document.baseURI).href;
+  }
+
+  /** withProgram starts another of the site's programs on the same kind of device, and ends it when use has. */
+  async withProgram<T>(program: string, use: (client: Client) => Promise<T>): Promise<T> {
+    await this.ready();
+    if (!this.#makeWorker || !this.device) throw new Error('The lab has not started.');
+    const worker = this.#makeWorker(program);
+    try {
+      const client = new Client(worker);
+      await client.request('init', { base: this.#base, device: this.device.device });
+      return await use(client);
+    } finally {
+      worker.terminate();
+    }
   }
 
   /** ready resolves when the worker can be asked; it rejects when it never will. */
