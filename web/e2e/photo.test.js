@@ -121,6 +121,14 @@ describe('photo, webgpu', { timeout: 8 * PATIENCE }, () => {
       const [place, value] = (await saliency.getAttribute('aria-valuetext')).split(': ');
       return place === `row ${Math.floor(peak / 32)}, column ${peak % 32}` && Math.abs(Number(value) - largest[peak]) < 0.01 * largest[peak];
     });
+    // Another picture has another map, and until then none.
+    const legend = await page.getByTestId('legend').textContent();
+    await pictureInput(page).setInputFiles(file('known.png', known(1)));
+    await answered(page, 1);
+    await until('another map', async () => (await page.getByTestId('legend').count()) === 1 && (await page.getByTestId('legend').textContent()) !== legend);
+    await pictureInput(page).setInputFiles(file('known.png', known(0)));
+    await answered(page, 0);
+    await until('the first map again', async () => (await page.getByTestId('legend').count()) === 1 && (await page.getByTestId('legend').textContent()) === legend);
     assert.match(await page.getByTestId('legend').textContent(), /^0.*\d/);
     await page.getByTestId('overlay').hover();
     await page.locator('.tip.shown').getByText(/^row 16, column 16: /).waitFor();
