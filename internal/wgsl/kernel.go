@@ -68,8 +68,8 @@ type writer struct {
 	done    []bool // values printed in an enclosing scope
 	indent  int
 	infs    bool
-	wide    bool    // matmul: the program runs on four columns at once
-	four    *lanes4 // while it is printed so
+	wide    bool   // matmul: the program runs on columns in fours
+	four    *lanes // while it is printed so
 }
 
 // Generate prints kernel k.

@@ -8,13 +8,12 @@ package wgsl
 // and prologues (gather, cast, normalise) and epilogues (bias, activation,
 // residual) are fused by being part of Load and Store.
 //
-// There are two loop nests. The shared one (matmul_shared.go) stages blocks of A
+// There are three loop nests. The shared one (matmul_shared.go) stages blocks of A
 // and B in workgroup memory, where the threads of a workgroup share them: for
 // large products on GPUs. The direct one (matmul_direct.go) reads global memory
-// straight into registers: on software adapters, where workgroup memory and
-// barriers are what costs, and for small products, where a workgroup splits the
-// sum over k among its threads because there are too few outputs to keep a GPU
-// busy. matmul_table.go chooses.
+// straight into registers, for small products, where a workgroup splits the sum
+// over k among its threads because there are too few outputs to keep a GPU busy.
+// The strips (matmul_strip.go) are for software adapters. matmul_table.go chooses.
 //
 // Sums have a fixed order for a given tile, so results repeat bit for bit. Code
 // is emitted unrolled with one variable for each value that lives in a register:
@@ -57,6 +56,9 @@ type Walk struct {
 	// Step apart.
 	Four bool
 	Step int
+	// Deltas are the offsets of n indices from a multiple of n on, less that of the
+	// first, or nil if they differ from place to place.
+	Deltas func(n int) []int
 }
 
 // Matmul is one product to generate code for.
@@ -71,6 +73,10 @@ type Matmul struct {
 	Store      func(width int, acc, b, m, n string) string
 	StoreWidth int
 
+	// StoreStrip, which may be nil, does what Store does for columns n to n+width-1,
+	// whose sums are acc(0) to acc(width-1). Only strips use it.
+	StoreStrip func(width int, acc func(col int) string, b, m, n string) string
+
 	Tile Tile
 }
 
@@ -82,6 +88,7 @@ type Tile struct {
 	SplitK int // threads of a workgroup that share the sum of an output; 0 is 1
 	Unroll int // steps of k written out in the innermost loop; 0 is the default
 
+	Strip  bool // compute strips, for software adapters; Unroll is set
 	Shared bool // stage blocks of A and B in workgroup memory
 	BK     int  // shared: depth of a block along k
 	Stages int  // shared: blocks in flight, 1 or 2; 0 is 2
@@ -89,9 +96,12 @@ type Tile struct {
 
 func (t Tile) String() string {
 	s := fmt.Sprintf("%dx%d/%dx%d", t.BM, t.BN, t.TM, t.TN)
-	if t.Shared {
+	switch {
+	case t.Shared:
 		s += fmt.Sprintf(" bk%d st%d", t.BK, t.Stages)
-	} else {
+	case t.Strip:
+		s += " strip"
+	default:
 		s += " direct"
 	}
 	if t.SplitK > 1 {
@@ -128,6 +138,14 @@ func (m *Matmul) Check(lim TileLimits) error {
 			return fmt.Errorf("wgsl: matmul tile %v: shared tiles want TM, TN, BK in fours and BK divisible by SplitK", t)
 		}
 	}
+	if t.Strip {
+		if t.Unroll <= 0 || split > 1 || t.Shared || m.M%t.TM != 0 || m.N%t.TN != 0 || m.K%t.Unroll != 0 {
+			return fmt.Errorf("wgsl: matmul tile %v: strips want M, N and K in whole threads' tiles and chunks", t)
+		}
+		if a, b := m.stripSides(); a == nil || b == nil {
+			return fmt.Errorf("wgsl: matmul tile %v: operands are not regular enough for strips", t)
+		}
+	}
 	if n := t.threads(); n > lim.Invocations {
 		return fmt.Errorf("wgsl: matmul tile %v: %d threads, the device allows %d", t, n, lim.Invocations)
 	}
@@ -153,9 +171,12 @@ func (m *Matmul) sharedBytes() int {
 func (m *Matmul) Body() (decls, body string, workgroup, dispatch [3]int) {
 	w := &mmWriter{depth: 1}
 	dispatch = m.place(w)
-	if m.Tile.Shared {
+	switch {
+	case m.Tile.Shared:
 		decls = m.shared(w)
-	} else {
+	case m.Tile.Strip:
+		m.strip(w)
+	default:
 		decls = m.direct(w)
 	}
 	return decls, w.String(), [3]int{m.Tile.threads(), 1, 1}, dispatch
@@ -222,7 +243,14 @@ func (s *mmSide) walk(outer bool) Walk {
 	if walk != nil {
 		return *walk
 	}
-	return Walk{At: func(x string) string { return times(x, stride) }, Four: true, Step: stride}
+	deltas := func(n int) []int {
+		d := make([]int, n)
+		for j := range d {
+			d[j] = j * stride
+		}
+		return d
+	}
+	return Walk{At: func(x string) string { return times(x, stride) }, Four: true, Step: stride, Deltas: deltas}
 }
 
 // times is the expression x*n.

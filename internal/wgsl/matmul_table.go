@@ -87,7 +87,10 @@ func (m *Matmul) workgroups(bm, bn int) int {
 
 func softwareTiles(m *Matmul) []Tile {
 	wide := Tile{BM: 32, BN: 32, TM: 8, TN: 8}
+	strips := stripTiles(m)
 	switch {
+	case m.M > 4 || m.Batch > 1 || len(strips) > 0 && strips[0].TN > 8:
+		return append(strips, wide)
 	case m.N <= 16:
 		return []Tile{{BM: 64, BN: 8, TM: 8, TN: 8}, wide, {BM: 64, BN: 4, TM: 8, TN: 4}}
 	case m.M <= 4:

@@ -19,7 +19,14 @@ func (w *writer) matmulKernel() (size, groups [3]int, err error) {
 	if err := m.Check(w.opt.Tile); err != nil {
 		return size, groups, err
 	}
-	w.wide = m.N%4 == 0 && m.Tile.TN%4 == 0
+	if m.Tile.Strip {
+		// Vectors are loaded as their elements are, and taking one at a place that is
+		// computed costs more.
+		clear(w.vec4)
+		m.A.Vec4, m.B.Vec4 = "", ""
+		m.StoreStrip = w.stripEpilogue
+	}
+	w.wide = !m.Tile.Strip && m.N%4 == 0 && m.Tile.TN%4 == 0
 	if w.wide {
 		m.StoreWidth = 4
 	}
@@ -166,9 +173,9 @@ func (w *writer) soleUse(b, val int) bool {
 	return true
 }
 
-// lanes4 is how values of an epilogue over four columns are held: one for all
-// four, or one for each.
-type lanes4 struct {
+// lanes is how values of an epilogue over several columns are held: one for all
+// of them, or one for each.
+type lanes struct {
 	varies []bool // by value: differs from column to column
 	lane   int    // column that is being printed
 }
@@ -219,20 +226,31 @@ func (w *writer) inFours(tn int) {
 // does not depend on the column is computed once, and what lies in fours is
 // loaded and stored in fours.
 func (w *writer) epilogue(width int, acc, b, m, n string) string {
+	return w.inner(b, m, n, func(sub *writer) {
+		if width == 4 {
+			sub.sums(4, func(lane int) string { return acc + "." + "xyzw"[lane:lane+1] })
+		} else {
+			sub.oneSum(acc)
+		}
+	})
+}
+
+// stripEpilogue is epilogue for any number of sums side by side.
+func (w *writer) stripEpilogue(width int, acc func(col int) string, b, m, n string) string {
+	return w.inner(b, m, n, func(sub *writer) { sub.sums(width, acc) })
+}
+
+// inner is what print makes of the program for batch b, row m and column n.
+func (w *writer) inner(b, m, n string, print func(sub *writer)) string {
 	k := w.k
-	r := len(k.Dims)
 	sub := &writer{k: k, opt: w.opt, helpers: w.helpers, vec4: w.vec4, done: make([]bool, len(k.Vals))}
 	sub.dims = append(sub.batchVars(b), fmt.Sprintf("i32(%s)", m), fmt.Sprintf("i32(%s)", n))
-	for d := range r {
+	for d := range k.Dims {
 		name := fmt.Sprintf("i%d", d)
 		sub.line("let %s = %s;", name, sub.dims[d])
 		sub.dims[d] = name
 	}
-	if width == 4 {
-		sub.fourSums(acc)
-	} else {
-		sub.oneSum(acc)
-	}
+	print(sub)
 	w.scalars = w.scalars || sub.scalars
 	w.infs = w.infs || sub.infs
 	return sub.body.String()
@@ -254,12 +272,13 @@ func (w *writer) oneSum(acc string) {
 	}
 }
 
-// fourSums prints the program for the columns from the last loop variable on.
-func (w *writer) fourSums(acc string) {
+// sums prints the program for the columns from the last loop variable on, as many
+// as count, a multiple of which that is.
+func (w *writer) sums(count int, acc func(lane int) string) {
 	k := w.k
 	n := len(k.Dims) - 1
 	first := w.dims[n]
-	f := &lanes4{varies: make([]bool, len(k.Vals))}
+	f := &lanes{varies: make([]bool, len(k.Vals))}
 	w.four = f
 	onColumn := func(d int) bool { return d == n }
 	for i, v := range k.Vals {
@@ -276,20 +295,19 @@ func (w *writer) fourSums(acc string) {
 		case v.Kind == kernel.Load && w.vec4[v.N]:
 			w.line("let q%d = b%d[(%s) / 4];", i, v.N, w.index(v.Index))
 		case v.Kind != kernel.Acc && v.Kind != kernel.Elem:
-			// Four indices that are a step apart need one computation.
-			if step, _, ok := fours(v.Index, n); ok && !v.Index.DependsOn(func(int) bool { return false }, func(u int) bool { return f.varies[u] }) {
+			// Indices whose distances are known need one computation.
+			if deltas, _ := blocks(v.Index, n, count); deltas != nil && !v.Index.DependsOn(func(int) bool { return false }, func(u int) bool { return f.varies[u] }) {
 				w.line("let x%d = %s;", i, w.index(v.Index))
-				f.lane = 0
-				for ; f.lane < 4; f.lane++ {
-					w.valueAt(i, fmt.Sprintf("x%d + %d", i, f.lane*step))
+				for f.lane = 0; f.lane < count; f.lane++ {
+					w.valueAt(i, fmt.Sprintf("x%d + %d", i, deltas[f.lane]))
 				}
 				continue
 			}
 		}
-		for f.lane = 0; f.lane < 4; f.lane++ {
+		for f.lane = 0; f.lane < count; f.lane++ {
 			switch {
 			case v.Kind == kernel.Acc:
-				w.line("let %s = %s.%c;", w.name(i), acc, "xyzw"[f.lane])
+				w.line("let %s = %s;", w.name(i), acc(f.lane))
 			case v.Kind == kernel.Load && w.vec4[v.N]:
 				w.line("let %s = q%d.%c;", w.name(i), i, "xyzw"[f.lane])
 			default:
@@ -309,13 +327,14 @@ func (w *writer) fourSums(acc string) {
 			w.line("b%d[(%s) / 4] = vec4<%s>(%s);", st.Buf, w.index(st.Index), storageType(k.Bufs[st.Buf].DType), strings.Join(e[:], ", "))
 			continue
 		}
-		step, _, even := fours(st.Index, n)
-		if even = even && !st.Index.DependsOn(func(int) bool { return false }, func(int) bool { return true }); even {
+		deltas, _ := blocks(st.Index, n, count)
+		even := deltas != nil && !st.Index.DependsOn(func(int) bool { return false }, func(int) bool { return true })
+		if even {
 			w.line("let y%d = %s;", i, w.index(st.Index))
 		}
-		for f.lane = 0; f.lane < 4; f.lane++ {
+		for f.lane = 0; f.lane < count; f.lane++ {
 			if even {
-				w.storeAt(st, fmt.Sprintf("y%d + %d", i, f.lane*step))
+				w.storeAt(st, fmt.Sprintf("y%d + %d", i, deltas[f.lane]))
 				continue
 			}
 			w.dims[n] = fmt.Sprintf("(%s + %d)", first, f.lane)

@@ -8,6 +8,7 @@ package wgsl
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/weft-ml/weft/internal/kernel"
 )
@@ -68,6 +69,70 @@ func atomFours(a *kernel.Atom, d int) (step, align int, ok bool) {
 	return s, g, true
 }
 
+// blocks describes x as a function of loop variable d in blocks of n: x(n*i+j) =
+// x(n*i) + deltas[j], and align divides x(n*i), which is 0 if align is. deltas is
+// nil where x is not so. What else is in x counts as with fours.
+func blocks(x kernel.Index, d, n int) (deltas []int, align int) {
+	deltas, align = make([]int, n), x.Const
+	for _, t := range x.Terms {
+		ds, a := atomBlocks(t.Atom, d, n)
+		if ds == nil {
+			return nil, 0
+		}
+		for j := range ds {
+			deltas[j] += t.Coef * ds[j]
+		}
+		align = gcd(align, a*t.Coef)
+	}
+	return deltas, align
+}
+
+func atomBlocks(a *kernel.Atom, d, n int) (deltas []int, align int) {
+	switch {
+	case a.Kind == kernel.AtomDim && a.N == d:
+		deltas = make([]int, n)
+		for j := range deltas {
+			deltas[j] = j
+		}
+		return deltas, n
+	case a.Kind == kernel.AtomDim, a.Kind == kernel.AtomVal:
+		return make([]int, n), 1
+	}
+	deltas, align = blocks(a.X, d, n)
+	if deltas == nil {
+		return nil, 0
+	}
+	div := a.Kind == kernel.AtomDiv
+	if slices.Max(deltas) == 0 && slices.Min(deltas) == 0 {
+		return deltas, 1
+	}
+	if slices.Min(deltas) < 0 {
+		return nil, 0
+	}
+	if align%a.C == 0 { // blocks begin where a period does
+		for j := range deltas {
+			if div {
+				deltas[j] /= a.C
+			} else {
+				deltas[j] %= a.C
+			}
+		}
+		if div {
+			return deltas, align / a.C
+		}
+		return deltas, 0
+	}
+	// A remainder is a multiple of g, so at most C-g.
+	g := gcd(align, a.C)
+	if slices.Max(deltas) >= g {
+		return nil, 0
+	}
+	if div {
+		return make([]int, n), 1
+	}
+	return deltas, g
+}
+
 // gcd of zero and n is n: zero is divisible by everything.
 func gcd(a, b int) int {
 	for b != 0 {
@@ -98,7 +163,11 @@ func unsigned(x kernel.Index) bool {
 // walkOf is x, which depends on loop variable d alone, as a function of it.
 func walkOf(x kernel.Index, d int) *Walk {
 	step, _, ok := fours(x, d)
-	return &Walk{Four: ok && step >= 0, Step: step, At: func(i string) string { return offset(x, func(int) string { return "(" + i + ")" }) }}
+	deltas := func(n int) []int {
+		ds, _ := blocks(x, d, n)
+		return ds
+	}
+	return &Walk{Four: ok && step >= 0, Step: step, Deltas: deltas, At: func(i string) string { return offset(x, func(int) string { return "(" + i + ")" }) }}
 }
 
 // offset is x as a u32 expression of loop variables that are u32 expressions.

@@ -38,10 +38,12 @@ type result struct {
 	CompileMs float64 `json:"compile_ms"`
 	FirstMs   float64 `json:"first_step_ms"`
 	StepsPerS float64 `json:"steps_per_s"`
-	StepMs    float64 `json:"step_ms"`               // submitted together
-	AloneMs   float64 `json:"alone_ms,omitempty"`    // prediction: write, run, read back; median
-	GFLOPs    float64 `json:"gflop_per_s,omitempty"` // arithmetic rate
-	MemoryMiB float64 `json:"memory_mib,omitempty"`  // of the program, on the device
+	StepMs    float64 `json:"step_ms"`                     // submitted together
+	AloneMs   float64 `json:"alone_ms,omitempty"`          // prediction: write, run, read back; median
+	GFLOPs    float64 `json:"gflop_per_s,omitempty"`       // arithmetic rate
+	FirstCPU  float64 `json:"first_step_cpu_ms,omitempty"` // processor time, under Node
+	StepCPU   float64 `json:"step_cpu_ms,omitempty"`
+	MemoryMiB float64 `json:"memory_mib,omitempty"` // of the program, on the device
 	Loss      float64 `json:"loss"`
 	HeapMiB   float64 `json:"go_heap_mib"`
 }
@@ -98,7 +100,7 @@ func measure(dev *device.Device, batch, per int, length time.Duration) (*result,
 		return nil, err
 	}
 	r := &result{Device: dev.Name(), Model: "mlp", Mode: "train", Batch: batch}
-	start := time.Now()
+	start, cpu := time.Now(), cpuMs()
 	s, err := train.NewSteps(train.StepsConfig{Device: dev, Model: model, Options: opts, Train: digits, Preprocessing: prep})
 	if err != nil {
 		return nil, err
@@ -141,16 +143,17 @@ func measure(dev *device.Device, batch, per int, length time.Duration) (*result,
 	if err := run(func() bool { return done+outstanding > 0 }, 1); err != nil {
 		return nil, err
 	}
-	r.FirstMs = ms(start)
+	r.FirstMs, r.FirstCPU = ms(start), cpuMs()-cpu
 	warm := time.Now()
 	if err := run(func() bool { return time.Since(warm) > length/4 }, r.PerSubmit); err != nil {
 		return nil, err
 	}
-	start, done = time.Now(), 0
+	start, cpu, done = time.Now(), cpuMs(), 0
 	if err := run(func() bool { return time.Since(start) > length }, r.PerSubmit); err != nil {
 		return nil, err
 	}
 	r.rate(done, time.Since(start), s.Program())
+	r.StepCPU = (cpuMs() - cpu) / float64(done)
 	if profile {
 		if err := printProfile(s.Program()); err != nil {
 			return nil, err

@@ -38,7 +38,7 @@ func measureModel(dev *device.Device, model, mode string, batch, per int, length
 		return nil, fmt.Errorf("model %q in mode %q: models are mlp and %v, modes train and predict", model, mode, modelNames())
 	}
 	r := &result{Device: dev.Name(), Model: model, Mode: mode, Batch: batch, PerSubmit: per}
-	start := time.Now()
+	start, cpu := time.Now(), cpuMs()
 	p, x, err := net.program(dev, mode, batch)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func measureModel(dev *device.Device, model, mode string, batch, per int, length
 	if _, err := run(0, 1); err != nil {
 		return nil, err
 	}
-	r.FirstMs = ms(start)
+	r.FirstMs, r.FirstCPU = ms(start), cpuMs()-cpu
 	// A submit holds some tens of milliseconds of steps.
 	begin := time.Now()
 	n, err := run(length/8, 1)
@@ -100,11 +100,12 @@ func measureModel(dev *device.Device, model, mode string, batch, per int, length
 	if _, err := run(length/8, r.PerSubmit); err != nil {
 		return nil, err
 	}
-	begin = time.Now()
+	begin, cpu = time.Now(), cpuMs()
 	if n, err = run(length, r.PerSubmit); err != nil {
 		return nil, err
 	}
 	r.rate(n, time.Since(begin), p)
+	r.StepCPU = (cpuMs() - cpu) / float64(n)
 	if mode == "predict" {
 		var times []float64
 		for begin := time.Now(); time.Since(begin) < length/2; {
