@@ -147,7 +147,7 @@ const (
 	stripMove     = 12.0
 	stripCarry    = 2.8
 	stripPlaces   = 100.0 // a chunk's first places, with their divisions
-	stripMost     = 400   // products of a chunk: what takes some 0.3 s to compile
+	stripMost     = 650   // products of a chunk: what takes some 0.4 s to compile
 	stripThreads  = 8     // two cores' lanes
 )
 
