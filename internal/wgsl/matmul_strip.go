@@ -148,6 +148,7 @@ const (
 	stripCarry    = 2.8
 	stripPlaces   = 100.0 // a chunk's first places, with their divisions
 	stripMost     = 650   // products of a chunk: what takes some 0.4 s to compile
+	stripSums     = 160   // sums of a thread: with more, Mesa's compiler takes seconds
 	stripThreads  = 8     // two cores' lanes
 )
 
@@ -170,12 +171,14 @@ func stripTiles(m *Matmul) []Tile {
 	}
 	rows, cols := options(&sides[0], true, m.M, 16), options(&sides[1], true, m.N, 40)
 	work := float64(m.M*m.N*max(m.Batch, 1)) * float64(m.K) / 4 // in fours of products
-	most := stripMost
+	most, sumsMost := stripMost, stripSums
 	switch { // what runs shortly shall not compile for long
 	case work < 3e4:
 		most = 64
 	case work < 3e5:
 		most = 200
+	case work < 4e6:
+		most, sumsMost = 512, 128
 	}
 	type candidate struct {
 		tile Tile
@@ -195,7 +198,7 @@ func stripTiles(m *Matmul) []Tile {
 			loadsA := len(sums(r.deltas, ka.deltas))
 			for j, c := range cols {
 				products := r.n * c.n * ka.n
-				if products > most && r.n*c.n*ka.n > 1 {
+				if products > most || r.n*c.n > sumsMost {
 					continue
 				}
 				cost := stripMultiply + (stripMove*float64(loadsA+loadsB[j])+stripCarry*float64(r.n*c.n)+stripPlaces)/float64(products)

@@ -48,9 +48,18 @@ package wgsl
 // times slower at 1024; walking the tiles in another order for the cache changed
 // nothing up to 8192.
 //
-// On software adapters (Mesa's lavapipe, `-set software`) barriers and workgroup
-// memory cost more than they save: 8x8 registers and sixteen threads reach three
-// times the rate of 4x4 registers in larger workgroups.
+// On software adapters barriers and workgroup memory cost more than they save, and
+// SwiftShader's costs are such (matmul_strip.go) that strips chosen by a model of
+// them serve products of every kind. Processor time of SwiftShader, gigaflops for
+// each second of a core, of the digit CNN's kernels at batch 4 (8x8 registers,
+// sixteen threads reached 1.1 to 1.3; the model's choices are first):
+//
+//	32 x 1600 x 800    4x20 u5  2.4    8x10 u5  2.2    8x20 u5  2.9
+//	32 x 2304 x 800    4x24 u5  3.8    4x12 u5  2.3    8x24 u1  1.2
+//	32 x 800 x 1600    4x25 u5  2.3    4x25 u4  1.9    8x25 u4  2.7
+//	64 x 144 x 576     4x18 u9  2.8    4x36 u3  2.2    2x18 u9  1.8
+//	64 x 256 x 576     4x16 u9  2.6    8x16 u3  2.2    8x8 u3   2.2
+//	64 x 576 x 144     8x18 u3  2.4    8x18 u2  1.6    8x9 u3   1.7
 
 // ChooseTile picks the tile for a product.
 func ChooseTile(m *Matmul, lim TileLimits) Tile { return Candidates(m, lim)[0] }
@@ -89,6 +98,7 @@ func softwareTiles(m *Matmul) []Tile {
 	wide := Tile{BM: 32, BN: 32, TM: 8, TN: 8}
 	strips := stripTiles(m)
 	switch {
+	// Few rows without overlap are a matrix by vectors: vec4s serve that better.
 	case m.M > 4 || m.Batch > 1 || len(strips) > 0 && strips[0].TN > 8:
 		return append(strips, wide)
 	case m.N <= 16:

@@ -105,7 +105,7 @@ func (b *bench) convKernel(p *plan.Plan, k *kernel.Kernel) {
 	tiles := []wgsl.Tile{{}}
 	if k.Product != nil {
 		if b.limits().Software {
-			tiles = append(tiles, softwareConvTiles()...)
+			tiles = append(tiles, softwareConvTiles(k)...)
 		} else {
 			tiles = append(tiles, convTiles(k)...)
 		}
@@ -243,11 +243,18 @@ func convTiles(k *kernel.Kernel) (out []wgsl.Tile) {
 	return out
 }
 
-// softwareConvTiles are for adapters that run on the CPU: threads of one to sixty-
-// four outputs, in workgroups of few threads.
-func softwareConvTiles() (out []wgsl.Tile) {
-	for _, c := range []direct{{32, 32, 8, 8}, {32, 32, 4, 8}, {16, 32, 4, 4}, {32, 32, 8, 4}, {32, 16, 8, 2}, {16, 16, 4, 2}, {16, 16, 2, 4}, {32, 16, 4, 1}, {32, 16, 8, 1}, {32, 16, 16, 1}, {32, 8, 4, 4}, {16, 64, 8, 8}, {16, 16, 8, 8}} {
-		out = append(out, wgsl.Tile{BM: c.bm, BN: c.bn, TM: c.tm, TN: c.tn})
+// softwareConvTiles are strips for adapters that run on the CPU.
+func softwareConvTiles(k *kernel.Kernel) (out []wgsl.Tile) {
+	r := len(k.Dims)
+	m, n := k.Dims[r-2], k.Dims[r-1]
+	for _, tm := range []int{2, 4, 8} {
+		for _, tn := range []int{6, 8, 9, 10, 12, 16, 18, 20, 24, 25, 36, 40} {
+			for _, u := range []int{1, 2, 3, 4, 5, 8, 9, 10} {
+				if p := tm * tn * u; m%tm == 0 && n%tn == 0 && p >= 150 && p <= 800 {
+					out = append(out, wgsl.Tile{BM: m, BN: tn, TM: tm, TN: tn, Unroll: u, Strip: true})
+				}
+			}
+		}
 	}
-	return out
+	return append(out, wgsl.Tile{BM: 32, BN: 32, TM: 8, TN: 8})
 }
