@@ -98,17 +98,12 @@ func softwareTiles(m *Matmul) []Tile {
 	wide := Tile{BM: 32, BN: 32, TM: 8, TN: 8}
 	strips := stripTiles(m)
 	switch {
-	// Few rows without overlap are a matrix by vectors: vec4s serve that better.
 	case m.M > 4 || m.Batch > 1 || len(strips) > 0 && strips[0].TN > 8:
 		return append(strips, wide)
 	case m.N <= 16:
 		return []Tile{{BM: 64, BN: 8, TM: 8, TN: 8}, wide, {BM: 64, BN: 4, TM: 8, TN: 4}}
-	case m.M <= 4:
-		return []Tile{{BM: 1, BN: 32, TM: 1, TN: 4}, wide}
-	case m.M <= 16:
-		return []Tile{{BM: 8, BN: 64, TM: 8, TN: 8}, wide}
 	}
-	return []Tile{wide, {BM: 16, BN: 32, TM: 8, TN: 8}, {BM: 16, BN: 32, TM: 4, TN: 8}}
+	return []Tile{{BM: 1, BN: 32, TM: 1, TN: 4}, wide}
 }
 
 func hardwareTiles(m *Matmul) []Tile {
