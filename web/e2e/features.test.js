@@ -38,7 +38,7 @@ describe('features', { timeout: 8 * PATIENCE }, () => {
     await says(/109.386 parameters/);
     await card.getByRole('button', { name: '784‑128‑10' }).click();
     await says(/101.770 parameters/);
-    await card.getByRole('button', { name: 'Add a hidden layer' }).click();
+    await card.getByRole('button', { name: 'Hidden layer' }).click();
     await card.getByRole('textbox', { name: 'Units of layer 3' }).fill('16');
     await says(/784 × 128 weights/);
     await says(`${(784 * 128 + 128 + 128 * 16 + 16 + 16 * 10 + 10).toString().slice(0, 3)}`);
