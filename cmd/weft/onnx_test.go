@@ -107,7 +107,7 @@ func TestONNXFailures(t *testing.T) {
 		{"import onnx text.onnx", "not a valid ONNX model", exitFailure},
 		{"import onnx nothing.onnx", "no such file", exitFailure},
 		{"import onnx text.onnx --input x=1,2,a", "is no size", exitUsage},
-		{"import caffe x", "0 wanted", exitUsage},
+		{"import caffe x", "no format", exitUsage},
 	} {
 		code, _, stderr := weft(t, dir, strings.Fields(c.line)...)
 		if lines := strings.Split(strings.TrimRight(stderr, "\n"), "\n"); code != c.code || !strings.Contains(stderr, c.says) || len(lines) > 2 {
