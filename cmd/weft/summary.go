@@ -143,7 +143,7 @@ func layerRows(m nn.Module, y *tensor.Tensor) []layerRow {
 		}
 		for _, u := range uses[i] {
 			r.MACs += u.MACs
-			if elements(u.Shape) > elements(r.Output) || r.Output == nil {
+			if n := elements(u.Shape) - elements(r.Output); n > 0 || n == 0 && len(u.Shape) > len(r.Output) || r.Output == nil {
 				r.Output = u.Shape
 			}
 		}
