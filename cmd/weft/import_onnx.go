@@ -117,6 +117,9 @@ stays open.`,
 			if err != nil {
 				return hint(err, "choose another file with -o")
 			}
+			if s := n.Inputs()[0].Shape; len(s) == 4 && s[0] != onnx.Batch {
+				a.notef("it takes exactly %d samples at a time: for predict and eval, export it again with an open number of samples", s[0])
+			}
 			params := nn.Params(n)
 			a.printf("  inputs  %s\n  outputs %s\n", namesOf(n.Inputs()), strings.Join(n.Outputs(), ", "))
 			a.printf("%s: %d parameters, %d classes\n", path, nn.Count(params), len(names))

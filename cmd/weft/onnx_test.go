@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weft-ml/weft/data/synthetic"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/train"
 )
@@ -89,6 +90,41 @@ func TestONNXThereAndBack(t *testing.T) {
 	}
 	if a.Size() > 20_000 || b.Size() > 190_000 {
 		t.Errorf("%d and %d bytes", a.Size(), b.Size())
+	}
+}
+
+// A model that takes bytes, and returns probabilities, answers as the one that it
+// was made of.
+func TestPredictImportedBytes(t *testing.T) {
+	dir := t.TempDir()
+	writePNG(t, filepath.Join(dir, "digit.png"), synthetic.Digits(1, 4).Image(0))
+	for _, line := range []string{
+		"export onnx mnist-cnn -o plain.onnx", "import onnx plain.onnx",
+		"export onnx mnist-cnn -o bytes.onnx --preprocess --softmax", "import onnx bytes.onnx",
+		"export onnx mnist-cnn -o two.onnx --batch 2", "import onnx two.onnx",
+	} {
+		code, _, stderr := weft(t, dir, strings.Fields(line)...)
+		if code != 0 || strings.Contains(line, "import onnx two") != strings.Contains(stderr, "exactly 2 samples") {
+			t.Fatalf("weft %s: exit code %d\n%s", line, code, stderr)
+		}
+	}
+	var want []any
+	for _, name := range []string{"plain", "bytes"} {
+		code, stdout, stderr := weft(t, dir, "predict", "digit.png", "--device", "cpu", "--json", "--model", name+".weft.safetensors")
+		if code != 0 {
+			t.Fatalf("%s: exit code %d\n%s", name, code, stderr)
+		}
+		probs := last(t, stdout)["probabilities"].([]any)
+		for i, p := range want {
+			if d := p.(float64) - probs[i].(float64); d > 1e-4 || d < -1e-4 {
+				t.Errorf("%s: %v, want %v", name, probs, want)
+			}
+		}
+		want = probs
+	}
+	code, _, stderr := weft(t, dir, "predict", "digit.png", "--device", "cpu", "--model", "two.weft.safetensors")
+	if code != exitFailure || strings.Contains(stderr, ".go:") || !strings.Contains(stderr, "takes [2 1 28 28]") {
+		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 }
 

@@ -67,7 +67,7 @@ others the picture is resized and its middle cut out as the model says.`,
 			}
 			probs, err := probabilities(d, m, info, pixels)
 			if err != nil {
-				return fmt.Errorf("%s: %w", file, err)
+				return hint(fmt.Errorf("%s: %w", file, err), "choose another model with --model")
 			}
 			if pre.OfDigits() {
 				a.drawDigit(pixels)
@@ -170,7 +170,7 @@ func probabilities(dev *device.Device, m nn.Module, info *train.Info, pixels []u
 	}
 	for _, v := range y {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			return nil, errors.New("the network returns what is no number, so its weights are of no use; train it again, with a lower --lr or with --clip 1")
+			return nil, errors.New("the network returns what is no number, so its weights are of no use")
 		}
 	}
 	return softmax(y), nil

@@ -221,8 +221,12 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 			return err
 		}
 		cfg.Options = info.Options
-		if given := f.apply(c.Flags(), &cfg.Options); len(given) > 0 || f.preset != "" {
-			return usage(fmt.Errorf("a resumed run keeps its options, but %s was given", strings.Join(append(given, f.preset), " ")), "start a new run for other options")
+		given := f.apply(c.Flags(), &cfg.Options)
+		if f.preset != "" {
+			given = append(given, "--preset")
+		}
+		if len(given) > 0 {
+			return usage(fmt.Errorf("a resumed run keeps its options, but %s was given", strings.Join(given, " ")), "start a new run for other options")
 		}
 		if !c.Flags().Changed("data") {
 			dataName = info.Data.Name

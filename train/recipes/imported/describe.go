@@ -37,14 +37,16 @@ const imageNetSide, imageNetResize = 224, 256
 
 // Preprocessing is what images of n need. With normalize "" it is what the file
 // says, if Weft has written it; said reports that. Otherwise it is assumed:
-// ImageNet's for colour, 0..1 for one channel, and nothing for what is no image.
+// ImageNet's for colour, 0..1 for one channel, and nothing for what is no image or
+// takes bytes.
 func Preprocessing(m *onnx.Model, n *onnx.Network, normalize string) (p train.Preprocessing, said bool, err error) {
 	if len(n.Inputs()) == 0 {
 		return p, false, errors.New("the network has no input")
 	}
 	in := n.Inputs()[0]
 	s := in.Shape
-	image := len(s) == 4 && in.DType == tensor.Float32
+	bytes := in.DType == tensor.Uint8 // which the network normalises itself
+	image := len(s) == 4 && (in.DType == tensor.Float32 || bytes)
 	c, h, w := 1, 1, 1
 	if image {
 		c, h, w = s[1], s[2], s[3]
@@ -68,7 +70,7 @@ func Preprocessing(m *onnx.Model, n *onnx.Network, normalize string) (p train.Pr
 	}
 	if normalize == "" {
 		switch {
-		case !image:
+		case !image || bytes:
 			normalize = "none"
 		case c == 3:
 			normalize = "imagenet"
