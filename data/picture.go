@@ -1,7 +1,8 @@
 // A picture from anywhere becomes what an image classifier was tested on: the
 // shorter side resized to what the network's authors say, the middle cut out.
 // The rules are those of the page module's web/player/module/input.js, so that a
-// model gives the same answer here and in a page.
+// model answers here as in a page, but for rounding: here pixels are bytes, as in
+// training, and a page lets the browser shrink huge pictures first.
 
 package data
 
