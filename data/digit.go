@@ -7,25 +7,11 @@
 package data
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"image"
 	"io"
 	"math"
-	"os"
 	"sort"
-	"strings"
-)
-
-// What can be wrong with a picture, for errors.Is.
-var (
-	// ErrImage: not a PNG or JPEG picture, or a damaged one.
-	ErrImage = errors.New("not a readable PNG or JPEG picture")
-	// ErrImageTooLarge: more pixels or bytes than are decoded.
-	ErrImageTooLarge = errors.New("picture is too large")
-	// ErrBlank: nothing stands out from the background.
-	ErrBlank = errors.New("picture is blank")
 )
 
 const (
@@ -33,8 +19,6 @@ const (
 	DigitSide = 28
 	digitBox  = 20
 
-	maxDigitPixels = 64 << 20
-	maxDigitBytes  = 128 << 20
 	// workSide bounds the picture that is examined: finer detail is noise.
 	workSide = 448
 	// minContrast, of 255, is more than JPEG noise and paper shading.
@@ -43,58 +27,15 @@ const (
 	inkLevel = 32
 )
 
-// DigitFromFile is ReadDigit for the file at path.
-func DigitFromFile(path string) ([]uint8, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	digit, err := ReadDigit(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return digit, nil
-}
-
-// ReadDigit decodes a PNG or JPEG picture of one digit and returns it as MNIST
-// would have it: DigitSide*DigitSide bytes, 0 is background. Any size up to 64
-// megapixels (checked before decoding), dark on light or light on dark, grey or
-// colour, with or without transparency. Compiled for a browser it reads none,
-// since the page decodes pictures itself: use DigitFromImage there.
-func ReadDigit(r io.Reader) ([]uint8, error) { return readDigit(r, maxDigitPixels) }
+// ReadDigit decodes a picture of one digit with ReadPicture and returns it as
+// MNIST would have it: DigitSide*DigitSide bytes, 0 is background. Any size, dark
+// on light or light on dark, grey or colour, with or without transparency.
+func ReadDigit(r io.Reader) ([]uint8, error) { return readDigit(r, maxPicturePixels) }
 
 func readDigit(r io.Reader, maxPixels int) ([]uint8, error) {
-	file, err := io.ReadAll(io.LimitReader(r, maxDigitBytes+1))
+	img, err := readPicture(r, maxPixels)
 	if err != nil {
-		return nil, fmt.Errorf("reading a picture: %w", err)
-	}
-	if len(file) > maxDigitBytes {
-		return nil, fmt.Errorf("%w: more than %d MiB; make it smaller", ErrImageTooLarge, maxDigitBytes>>20)
-	}
-	const advice = "save it as PNG or JPEG again"
-	config, format, err := image.DecodeConfig(bytes.NewReader(file))
-	if err != nil {
-		// Decoders refuse sizes past the range of int in their own words.
-		if strings.Contains(err.Error(), "dimension overflow") {
-			return nil, fmt.Errorf("%w: %w; make it smaller", ErrImageTooLarge, err)
-		}
-		return nil, fmt.Errorf("%w: %w; %s", ErrImage, err, advice)
-	}
-	if config.Width <= 0 || config.Height <= 0 {
-		return nil, fmt.Errorf("%w: %dx%d pixels; %s", ErrImage, config.Width, config.Height, advice)
-	}
-	if config.Width > maxPixels/config.Height {
-		return nil, fmt.Errorf("%w: %dx%d pixels, at most %d million are read; make it smaller", ErrImageTooLarge, config.Width, config.Height, maxPixels>>20)
-	}
-	// Deflate shrinks at most 1032 times, and a pixel has at least a bit: a
-	// small file that claims a huge picture is refused before memory is spent.
-	if format == "png" && config.Width*config.Height/8 > 1040*len(file) {
-		return nil, fmt.Errorf("%w: %d bytes cannot hold %dx%d pixels; %s", ErrImage, len(file), config.Width, config.Height, advice)
-	}
-	img, _, err := image.Decode(bytes.NewReader(file))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w; %s", ErrImage, err, advice)
+		return nil, err
 	}
 	return DigitFromImage(img)
 }

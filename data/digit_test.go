@@ -212,15 +212,15 @@ type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
-func TestDigitFromFile(t *testing.T) {
+func TestPictureFromFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "digit.png")
-	if _, err := data.DigitFromFile(path); !errors.Is(err, os.ErrNotExist) {
+	if _, err := data.PictureFromFile(path); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 	if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := data.DigitFromFile(path); !errors.Is(err, data.ErrImage) || !strings.Contains(err.Error(), path) {
+	if _, err := data.PictureFromFile(path); !errors.Is(err, data.ErrImage) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -30,7 +30,7 @@ type Augment struct {
 	// Reflect fills what Crop uncovers by the image's reflection instead of
 	// with 0. It excludes Shift, Rotate and Scale.
 	Reflect bool `json:"reflect,omitempty"`
-	// Flip is one of Flips: mirror images left to right never, with
+	// Flip is one of flips: mirror images left to right never, with
 	// probability 1/2, or in every other epoch, half of them in the odd ones.
 	Flip string `json:"flip,omitempty"`
 	// Cutout sets a square of this side, at a random centre, to the mean
@@ -39,10 +39,10 @@ type Augment struct {
 	Cutout int `json:"cutout,omitempty"`
 }
 
-// Flips are the names that Augment.Flip accepts. Alternating shows each image
+// flips are the names that Augment.Flip accepts. Alternating shows each image
 // in both forms within two epochs, which independent draws do for half of them
 // only (Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024).
-var Flips = []string{"", "random", "alternate"}
+var flips = []string{"", "random", "alternate"}
 
 func (a Augment) check() error {
 	var errs []error
@@ -52,7 +52,7 @@ func (a Augment) check() error {
 	if a.Crop < 0 || a.Crop > maxSide || a.Cutout < 0 || a.Cutout > maxSide {
 		errs = append(errs, fmt.Errorf("augment: crop %d and cutout %d are numbers of pixels", a.Crop, a.Cutout))
 	}
-	if !slices.Contains(Flips, a.Flip) {
+	if !slices.Contains(flips, a.Flip) {
 		errs = append(errs, fmt.Errorf("augment: flip %q is none of random, alternate", a.Flip))
 	}
 	if a.Reflect && a.moves() {

@@ -6,6 +6,7 @@ package train
 
 import (
 	"fmt"
+	"image"
 	"math"
 
 	"github.com/weft-ml/weft/data"
@@ -22,6 +23,10 @@ type Preprocessing struct {
 	Scale    float64   `json:"scale"`
 	Mean     []float32 `json:"mean"`
 	Std      []float32 `json:"std"`
+	// Resize is what the shorter side of a picture becomes before its middle, of
+	// Height and Width, is cut out; 0 just covers that. Digits have rules of their
+	// own.
+	Resize int `json:"resize,omitempty"`
 }
 
 // PreprocessingOf is what d's images need.
@@ -33,12 +38,16 @@ func PreprocessingOf(d *data.Dataset) Preprocessing {
 // for a network of gigabytes.
 const maxSide = 1 << 12
 
-func (p *Preprocessing) check() error {
+// Check reports what cannot be meant.
+func (p *Preprocessing) Check() error {
 	if p.Channels > maxSide || p.Height > maxSide || p.Width > maxSide || p.Channels*p.Height*p.Width > 1<<20 {
 		return fmt.Errorf("preprocessing: input %dx%dx%d is too large", p.Channels, p.Height, p.Width)
 	}
 	if p.Channels < 1 || p.Height < 1 || p.Width < 1 || len(p.Mean) != p.Channels || len(p.Std) != p.Channels || !(p.Scale > 0) {
 		return fmt.Errorf("preprocessing: input %dx%dx%d, scale %v, %d means, %d deviations", p.Channels, p.Height, p.Width, p.Scale, len(p.Mean), len(p.Std))
+	}
+	if p.Resize != 0 && (p.Resize < max(p.Height, p.Width) || p.Resize > maxSide) {
+		return fmt.Errorf("preprocessing: pictures resized to %d for an input of %dx%d; it has to be covered, and %d is the most", p.Resize, p.Height, p.Width, maxSide)
 	}
 	for i, s := range p.Std {
 		if m := float64(p.Mean[i]); !(s > 0) || math.IsInf(float64(s), 0) || math.IsNaN(m) || math.IsInf(m, 0) {
@@ -46,6 +55,21 @@ func (p *Preprocessing) check() error {
 		}
 	}
 	return nil
+}
+
+// OfDigits reports whether pictures become the network's input by the rules for
+// digits, which MNIST's form is the sign of.
+func (p *Preprocessing) OfDigits() bool {
+	return p.Channels == 1 && p.Height == data.DigitSide && p.Width == data.DigitSide
+}
+
+// Fit brings a picture of any size to the bytes that the network takes, before
+// Normalize.
+func (p *Preprocessing) Fit(img image.Image) ([]uint8, error) {
+	if p.OfDigits() {
+		return data.DigitFromImage(img)
+	}
+	return data.CutImage(img, p.Channels, p.Height, p.Width, p.Resize)
 }
 
 // Normalize maps x [n, c, h, w], bytes as Float32, to the network's input.

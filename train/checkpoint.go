@@ -31,9 +31,16 @@ const (
 	averagePrefix   = "ema."
 )
 
+// MaxClasses is how many classes a file may name.
+const MaxClasses = 1 << 12
+
 // ErrCheckpoint is in the error of a file that is no checkpoint of ours, or
 // does not fit the model.
 var ErrCheckpoint = errors.New("checkpoint does not fit")
+
+// ErrForeign is in the error of a safetensors file of another program: weights
+// without a word about the network.
+var ErrForeign = fmt.Errorf("%w: it has no weft metadata, so it is a safetensors file of another program", ErrCheckpoint)
 
 // Info is what a checkpoint says besides its tensors.
 type Info struct {
@@ -86,7 +93,7 @@ func (i *Info) parts() map[string]any {
 func parseInfo(path string, m map[string]string) (*Info, error) {
 	v, ok := m["weft.version"]
 	if !ok {
-		return nil, fmt.Errorf("%w: %s has no weft metadata; it is a safetensors file of another program", ErrCheckpoint, path)
+		return nil, fmt.Errorf("%s: %w", path, ErrForeign)
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
@@ -116,11 +123,11 @@ func parseInfo(path string, m map[string]string) (*Info, error) {
 	if i.Graph, err = base64.StdEncoding.DecodeString(m["weft.graph"]); err != nil {
 		return nil, fmt.Errorf("%w: %s: metadata weft.graph: %v", ErrCheckpoint, path, err)
 	}
-	if err := i.Preprocessing.check(); err != nil {
+	if err := i.Preprocessing.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %v", ErrCheckpoint, path, err)
 	}
-	if len(i.Classes) == 0 || len(i.Classes) > maxSide {
-		return nil, fmt.Errorf("%w: %s names %d classes", ErrCheckpoint, path, len(i.Classes))
+	if len(i.Classes) == 0 || len(i.Classes) > MaxClasses {
+		return nil, fmt.Errorf("%w: %s names %d classes, 1 to %d are possible", ErrCheckpoint, path, len(i.Classes), MaxClasses)
 	}
 	if err := i.Options.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %s: options: %v", ErrCheckpoint, path, err)

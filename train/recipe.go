@@ -36,6 +36,9 @@ type Recipe struct {
 	// Data is the kind of data that the recipe is for: MNIST ("") or one of the
 	// other constants.
 	Data string
+	// Described says that a model's file describes the network, as of those that
+	// were made in the lab or imported: there is nothing to train by name.
+	Described bool
 	// Build makes the network, which maps [n, channels, height, width] to
 	// logits [n, classes]. It is called once more for averaged weights.
 	Build func(Spec) (nn.Module, error)

@@ -19,6 +19,9 @@ type Model struct {
 	// Mean and Std of each channel are what published weights expect of values
 	// scaled to 0..1; nil where there are none.
 	Mean, Std []float32
+	// Resize is what the shorter side of a picture becomes before its middle is
+	// cut out, where published weights were tested so; 0 just covers the input.
+	Resize int
 	// New returns the network with weights drawn from rng.
 	New func(rng *nn.RNG, classes int) nn.Module
 }
@@ -34,7 +37,7 @@ func cifar(name, doc string, f func(*nn.RNG, int) nn.Module) Model {
 }
 
 func imageNet(name, doc string, f func(*nn.RNG, int) nn.Module) Model {
-	return Model{Name: name, Doc: doc, Input: []int{3, 224, 224}, Classes: 1000, Mean: imageNetMean, Std: imageNetStd, New: f}
+	return Model{Name: name, Doc: doc, Input: []int{3, 224, 224}, Classes: 1000, Mean: imageNetMean, Std: imageNetStd, Resize: 256, New: f}
 }
 
 var models = []Model{

@@ -8,7 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strings"
 
@@ -18,6 +18,7 @@ import (
 	"github.com/weft-ml/weft/data/cifar10"
 	"github.com/weft-ml/weft/data/mnist"
 	"github.com/weft-ml/weft/data/synthetic"
+	"github.com/weft-ml/weft/internal/atomicfile"
 	"github.com/weft-ml/weft/train"
 )
 
@@ -43,8 +44,6 @@ func (a *app) loadFor(ctx context.Context, r *train.Recipe, name string) (trainS
 	switch r.Data {
 	case train.CIFAR10:
 		real, own, what = "cifar10", "shapes", "synthetic shapes"
-	case train.ImageNet:
-		return nil, nil, usage(fmt.Errorf("%s is for weights that were trained elsewhere, and there is no data set for it here", r.Name), "see: weft import safetensors --help")
 	}
 	trainSet, test, err = a.loadData(ctx, real)
 	if errors.Is(err, mnist.ErrUnavailable) || errors.Is(err, cifar10.ErrUnavailable) {
@@ -245,12 +244,8 @@ func (a *app) dataShowCommand() *cobra.Command {
 			if out == "" {
 				out = args[0] + ".png"
 			}
-			f, err := os.Create(out)
-			if err != nil {
-				return hint(err, "choose another file with -o")
-			}
-			if err := errors.Join(train.ContactSheet(f, rows, cols), f.Close()); err != nil {
-				return err
+			if err := atomicfile.Write(out, 0, func(w io.Writer) error { return train.ContactSheet(w, rows, cols) }); err != nil {
+				return hint(err, "choose another file with -o, or fewer --rows and --cols")
 			}
 			a.printf("%s: %d images\n", out, min(rows*cols, train.N))
 			return a.result(map[string]any{"file": out, "images": min(rows*cols, train.N)})

@@ -7,16 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/weft-ml/weft/data"
-	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/nn"
-	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
 )
 
@@ -36,7 +33,13 @@ func (a *app) openModel(path string) (nn.Module, *train.Info, string, error) {
 		return nil, nil, "", err
 	}
 	m, info, err := train.LoadModel(file)
-	if err != nil {
+	switch {
+	case err == nil:
+	case strings.EqualFold(filepath.Ext(file), ".onnx"):
+		return nil, nil, "", hint(fmt.Errorf("%s is an ONNX model, not one of weft's", file), "make one of it with: weft import onnx %s", file)
+	case errors.Is(err, train.ErrForeign):
+		return nil, nil, "", hint(err, "make a model of it with: weft import safetensors %s --model NETWORK -o MODEL", file)
+	default:
 		return nil, nil, "", err
 	}
 	return m, info, file, nil
@@ -64,6 +67,9 @@ images of the data that it was trained on.`,
 			}
 			if split != "test" && split != "train" && split != "val" {
 				return usage(fmt.Errorf("no split %q", split), "--split takes test, train or val")
+			}
+			if name == info.Data.Name && info.Data.N == 0 {
+				return usage(fmt.Errorf("%s was trained elsewhere, on data that it does not name", file), "choose a set with --data: %s", strings.Join(dataNames, ", "))
 			}
 			trainSet, set, err := a.loadData(c.Context(), name)
 			if err != nil {
@@ -108,102 +114,4 @@ images of the data that it was trained on.`,
 	c.Flags().StringVar(&split, "split", "test", "test; train, the images it was trained on; or val, those held out from them")
 	dev = deviceFlag(c)
 	return c
-}
-
-func (a *app) predictCommand() *cobra.Command {
-	var model string
-	var dev *string
-	c := &cobra.Command{
-		Use:   "predict IMAGE",
-		Short: "Say what digit (or garment) a picture shows",
-		Long: `Read a PNG or JPEG picture of one digit, of any size, dark on light or light on
-dark, bring it into the form that MNIST's pictures have, and print the
-probability of every class.`,
-		Example: "  weft predict digit.png\n  weft predict scan.jpg --model runs/mnist-mlp-20261120-184500",
-		Args:    exactly(1, "a picture"),
-		RunE: func(c *cobra.Command, args []string) error {
-			pixels, err := data.DigitFromFile(args[0])
-			if err != nil {
-				return err
-			}
-			m, info, file, err := a.openModel(model)
-			if err != nil {
-				return err
-			}
-			if p := info.Preprocessing; p.Channels != 1 || p.Height != data.DigitSide || p.Width != data.DigitSide {
-				return hint(fmt.Errorf("%s takes images of %dx%dx%d", file, p.Channels, p.Height, p.Width), "choose a model of digits with --model")
-			}
-			d, err := a.openDevice(*dev)
-			if err != nil {
-				return err
-			}
-			probs, err := probabilities(d, m, info, pixels)
-			if err != nil {
-				return err
-			}
-			a.drawDigit(pixels)
-			best := 0
-			for i, p := range probs {
-				if p > probs[best] {
-					best = i
-				}
-			}
-			for i, p := range probs {
-				mark := " "
-				if i == best {
-					mark = ">"
-				}
-				a.printf("%s %-12s %6.2f %% %s\n", mark, info.Classes[i], 100*p, strings.Repeat("#", int(math.Round(40*p))))
-			}
-			a.printf("%s\n", info.Classes[best])
-			byName := map[string]float64{}
-			for i, p := range probs {
-				byName[info.Classes[i]] = p
-			}
-			return a.result(map[string]any{
-				"image": args[0], "model": file, "class": info.Classes[best], "index": best,
-				"probability": probs[best], "probabilities": probs, "by_class": byName,
-			})
-		},
-	}
-	c.Flags().StringVar(&model, "model", "", "run folder or checkpoint (default: the newest run below ./runs)")
-	dev = deviceFlag(c)
-	return c
-}
-
-// probabilities runs m on one image of bytes.
-func probabilities(dev *device.Device, m nn.Module, info *train.Info, pixels []uint8) ([]float64, error) {
-	pre := info.Preprocessing
-	x := tensor.FromBytes(pixels, 1, pre.Channels, pre.Height, pre.Width)
-	p, err := tensor.Compile(dev, func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
-		return []*tensor.Tensor{m.Forward(pre.Normalize(in[0].To(tensor.Float32))).Softmax(-1)}
-	}, x)
-	if err != nil {
-		return nil, err
-	}
-	defer p.Close()
-	out, err := p.Call(x)
-	if err != nil {
-		return nil, err
-	}
-	probs := make([]float64, len(info.Classes))
-	for i, v := range out[0].Floats()[:len(probs)] {
-		probs[i] = float64(v)
-	}
-	return probs, nil
-}
-
-// drawDigit shows what the network sees, two rows of pixels to a line.
-func (a *app) drawDigit(pixels []uint8) {
-	const side, shades = data.DigitSide, " .:-=+*#%@"
-	for y := 0; y < side; y += 2 {
-		line := make([]byte, side)
-		for x := range line {
-			v := (int(pixels[y*side+x]) + int(pixels[(y+1)*side+x])) / 2
-			line[x] = shades[v*len(shades)/256]
-		}
-		if text := strings.TrimRight(string(line), " "); text != "" {
-			a.printf("  %s\n", text)
-		}
-	}
 }

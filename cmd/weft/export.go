@@ -36,7 +36,7 @@ func (a *app) exportCommand() *cobra.Command {
 	e := &exporting{app: a}
 	c := &cobra.Command{
 		Use:   "export",
-		Short: "Write a trained network for other programs: a web page, PyTorch, ...",
+		Short: "Write a trained network for other programs: a web page, ONNX, PyTorch",
 		Long: `Write a trained network in a form that other programs use without Weft. MODEL is
 a run folder, a .safetensors file that weft train or the lab has written, or the
 name of a built-in model: ` + strings.Join(builtinNames(), ", ") + `.
@@ -45,6 +45,7 @@ With --verify what was written is used the way its receiver will use it, and the
 results are compared with Weft's own; a difference is an error.`,
 		Example: `  weft export web mnist-mlp -o page          a page that reads digits, without Go
   weft export web runs/mnist-cnn-20261120-184500 -o page --verify
+  weft export onnx mnist-cnn --verify
   weft export safetensors runs/mnist-mlp-20261120-184500 -o model.safetensors`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -90,6 +91,14 @@ func (e *exporting) model(arg string) (m nn.Module, info *train.Info, name strin
 	return m, info, info.Recipe, nil
 }
 
+// modelFile is the file that a command line's MODEL names.
+func modelFile(arg string) string {
+	if file, err := train.ModelPath(arg); err == nil {
+		return file
+	}
+	return arg // a built-in model
+}
+
 // outFlag adds -o.
 func outFlag(c *cobra.Command, what string) *string {
 	return c.Flags().StringP("out", "o", "", what)
@@ -114,6 +123,9 @@ running statistics of batch norm included, no state of the optimizer.`,
 			path := *out
 			if path == "" {
 				path = name + ".safetensors"
+			}
+			if err := spared(modelFile(args[0]), path); err != nil {
+				return err
 			}
 			params := nn.Params(m)
 			ts, err := weights(params, f16)

@@ -65,6 +65,9 @@ names are in the model's metadata (weft.preprocessing, weft.classes); with
 			if path == "" {
 				path = name + ".onnx"
 			}
+			if err := spared(modelFile(args[0]), path); err != nil {
+				return err
+			}
 			return e.writeONNX(path, m, info, &f)
 		},
 	}

@@ -40,6 +40,7 @@ func (e *exporting) webCommand() *cobra.Command {
 	var opt format.Options
 	var title string
 	var force, noPage, withONNX bool
+	var resize int
 	var out *string
 	c := &cobra.Command{
 		Use:   "web MODEL",
@@ -70,6 +71,12 @@ graphics card that the browser can use, it runs on the processor.`,
 			}
 			if title == "" {
 				title = titleOf(name)
+			}
+			if c.Flags().Changed("resize") {
+				info.Preprocessing.Resize = resize
+				if err := info.Preprocessing.Check(); err != nil {
+					return usage(err, "--resize takes 0, or what covers the input")
+				}
 			}
 			if err := mayWrite(dir, force); err != nil {
 				return err
@@ -102,7 +109,7 @@ graphics card that the browser can use, it runs on the processor.`,
 	c.Flags().StringVar(&title, "title", "", "the model's name for people")
 	c.Flags().IntVar(&opt.Batch, "batch", format.DefaultBatch, "inputs of the program for many; 1 leaves it out (any number of inputs works)")
 	c.Flags().BoolVar(&opt.F16, "f16", false, "store weights as float16, half the size; arithmetic stays float32")
-	c.Flags().IntVar(&opt.Resize, "resize", 0, "shorter side of a picture before its middle is cut out, such as 256 for ImageNet models (default: just cover the input)")
+	c.Flags().IntVar(&resize, "resize", 0, "shorter side of a picture before its middle is cut out; 0 just covers the input (default: what the model says)")
 	c.Flags().BoolVar(&noPage, "no-page", false, "leave out index.html and its parts")
 	c.Flags().BoolVar(&opt.Explain, "explain", false, "add programs for saliency and feature maps, which the lab's Photo view shows")
 	c.Flags().BoolVar(&withONNX, "onnx", false, "add the model as ONNX, which the Photo view runs in browsers without WebGPU")

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -22,16 +21,29 @@ import (
 	"github.com/weft-ml/weft/internal/atomicfile"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/train"
+	"github.com/weft-ml/weft/train/recipes/imported"
 	"github.com/weft-ml/weft/zoo"
 )
 
 func (a *app) importCommand() *cobra.Command {
+	const advice = "give one of the formats that weft import --help lists"
 	c := &cobra.Command{
-		Use:     "import",
-		Short:   "Make a model of weights that another program trained",
-		Example: "  weft import safetensors resnet18.safetensors --model resnet18 -o resnet18.weft.safetensors",
-		Args:    exactly(0, ""),
-		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:   "import",
+		Short: "Make a model of what another program trained: ONNX, a PyTorch state dict",
+		Long: `Make a model's file of what another program trained, for every command that takes
+a model: predict, eval, inspect, summary, export.
+
+An ONNX file holds network and weights. A state dict holds weights alone, which
+are loaded by their names into a network of the zoo (weft summary --help).`,
+		Example: `  weft import onnx mobilenet_v2.onnx --class-names labels.txt
+  weft import safetensors resnet18.safetensors --model resnet18 -o resnet18.weft.safetensors`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return usage(fmt.Errorf("no format %q", args[0]), advice)
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.importSafetensorsCommand(), a.importONNXCommand())
 	return c
@@ -82,8 +94,8 @@ func (a *app) importSafetensors(path string, f *importFlags) error {
 	if err != nil {
 		return usage(fmt.Errorf("%s is trained here, not imported", z.Name), "give another --model")
 	}
-	if same, _ := sameFile(path, f.out); same {
-		return usage(fmt.Errorf("%s would be overwritten", path), "choose another file with -o")
+	if err := spared(path, f.out); err != nil {
+		return err
 	}
 	classes, err := f.classNames(z)
 	if err != nil {
@@ -92,6 +104,9 @@ func (a *app) importSafetensors(path string, f *importFlags) error {
 	file, err := safetensors.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return hint(err, "give the file of a state dict; in Python, safetensors.torch.save_file writes one")
+	}
+	if err != nil && strings.EqualFold(filepath.Ext(path), ".onnx") {
+		return hint(err, "an ONNX model is imported with: weft import onnx %s", path)
 	}
 	if err != nil {
 		return err
@@ -108,7 +123,7 @@ func (a *app) importSafetensors(path string, f *importFlags) error {
 	}
 	info := train.Info{
 		Recipe: r.Name, Options: r.Options, Classes: classes,
-		Preprocessing: train.Preprocessing{Channels: z.Input[0], Height: z.Input[1], Width: z.Input[2], Scale: 1.0 / 255, Mean: z.Mean, Std: z.Std},
+		Preprocessing: train.Preprocessing{Channels: z.Input[0], Height: z.Input[1], Width: z.Input[2], Scale: 1.0 / 255, Mean: z.Mean, Std: z.Std, Resize: z.Resize},
 		Data:          train.DataInfo{Name: "imported", Source: filepath.Base(path)},
 	}
 	if err := atomicfile.Write(f.out, 0, func(w io.Writer) error { return train.WriteModel(w, m, info) }); err != nil {
@@ -121,38 +136,42 @@ func (a *app) importSafetensors(path string, f *importFlags) error {
 	})
 }
 
-// sameFile reports whether two paths are of the same existing file.
-func sameFile(a, b string) (bool, error) {
-	x, err := os.Stat(a)
+// modelExt is what names of imported models end with unless -o says otherwise:
+// what they were made of is often called NAME.safetensors and must not be lost.
+const modelExt = ".weft.safetensors"
+
+// spared is an error if what is written to out would replace the source.
+func spared(source, out string) error {
+	x, err := os.Stat(source)
 	if err != nil {
-		return false, err
+		return nil // which opening it will say better
 	}
-	y, err := os.Stat(b)
-	if err != nil {
-		return false, err
+	if y, err := os.Stat(out); err == nil && os.SameFile(x, y) {
+		return usage(fmt.Errorf("%s would be overwritten", source), "choose another file with -o")
 	}
-	return os.SameFile(x, y), nil
+	return nil
+}
+
+// readNames reads the file of --class-names.
+func readNames(path string) ([]string, error) {
+	const most = 1 << 20 // bytes: more is no such list
+	f, err := os.Open(path)
+	if err == nil {
+		defer f.Close()
+		var b []byte
+		if b, err = io.ReadAll(io.LimitReader(f, most)); err == nil {
+			return imported.Names(string(b)), nil
+		}
+	}
+	return nil, hint(err, "--class-names takes a text file with a name in each line")
 }
 
 // classNames are the names of the flags' file, else those of CIFAR-10 where
 // they fit, else numbers.
-func (f *importFlags) classNames(z zoo.Model) ([]string, error) {
-	const most = 4096
-	var names []string
+func (f *importFlags) classNames(z zoo.Model) (names []string, err error) {
 	if f.classFile != "" {
-		file, err := os.Open(f.classFile)
-		if err != nil {
-			return nil, hint(err, "--class-names takes a text file with a name in each line")
-		}
-		defer file.Close()
-		s := bufio.NewScanner(file)
-		for s.Scan() && len(names) <= most {
-			if t := strings.TrimSpace(s.Text()); t != "" {
-				names = append(names, t)
-			}
-		}
-		if err := s.Err(); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.classFile, err)
+		if names, err = readNames(f.classFile); err != nil {
+			return nil, err
 		}
 		if f.classes != 0 && f.classes != len(names) {
 			return nil, usage(fmt.Errorf("%s has %d names, --classes is %d", f.classFile, len(names), f.classes), "leave --classes out")
@@ -165,12 +184,12 @@ func (f *importFlags) classNames(z zoo.Model) ([]string, error) {
 		if n == len(cifar10.Classes) && z.Input[1] == 32 {
 			names = slices.Clone(cifar10.Classes)
 		}
-		for i := len(names); i < n && i <= most; i++ {
+		for i := len(names); i < n && i <= train.MaxClasses; i++ {
 			names = append(names, strconv.Itoa(i))
 		}
 	}
-	if len(names) < 1 || len(names) > most {
-		return nil, usage(fmt.Errorf("%d classes", len(names)), "1 to %d are possible", most)
+	if len(names) < 1 || len(names) > train.MaxClasses {
+		return nil, usage(fmt.Errorf("%d classes", len(names)), "1 to %d are possible", train.MaxClasses)
 	}
 	return names, nil
 }

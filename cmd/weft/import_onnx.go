@@ -5,12 +5,12 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,25 +19,14 @@ import (
 	"github.com/weft-ml/weft/format/onnx"
 	"github.com/weft-ml/weft/internal/atomicfile"
 	"github.com/weft-ml/weft/nn"
-	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
 	"github.com/weft-ml/weft/train/recipes/imported"
 )
 
-// normalizations are the usual ways to bring bytes into a network.
-var normalizations = map[string]struct {
-	scale     float64
-	mean, std []float32
-}{
-	"imagenet": {1.0 / 255, []float32{0.485, 0.456, 0.406}, []float32{0.229, 0.224, 0.225}},
-	"unit":     {1.0 / 255, []float32{0}, []float32{1}},
-	"signed":   {1.0 / 255, []float32{0.5}, []float32{0.5}},
-	"none":     {1, []float32{0}, []float32{1}},
-}
-
 func (a *app) importONNXCommand() *cobra.Command {
 	var shapes []string
 	var normalize, classes string
+	var resize int
 	var out *string
 	c := &cobra.Command{
 		Use:   "onnx FILE",
@@ -45,8 +34,8 @@ func (a *app) importONNXCommand() *cobra.Command {
 		Long: `Import an ONNX model (opset 7 to 24), with weights inside or beside it. Operators
 that are not known are all listed, and nothing is written then.
 
-How bytes become the network's input, and the names of the classes, come from the
-file if weft has written it, else from --normalize and --class-names:
+How pictures become the network's input, and the names of the classes, come from
+the file if weft has written it, else from --normalize, --resize and --class-names:
 
   imagenet   (x/255 - mean) / deviation with ImageNet's numbers (RGB's default)
   unit       x/255, from 0 to 1 (the default for one channel)
@@ -56,16 +45,25 @@ file if weft has written it, else from --normalize and --class-names:
 Sizes that the file leaves open are given with --input; the number of samples
 stays open.`,
 		Example: `  weft import onnx resnet18.onnx --class-names labels.txt
-  weft import onnx gpt2.onnx --input input_ids=1,64 -o gpt2.safetensors
-  weft inspect resnet18.safetensors; weft export onnx resnet18.safetensors --fold-bn`,
+  weft import onnx gpt2.onnx --input input_ids=1,64
+  weft predict photo.jpg --model resnet18.weft.safetensors
+  weft export web resnet18.weft.safetensors -o page`,
 		Args: exactly(1, "an ONNX file"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if normalize != "" && !slices.Contains(imported.Normalizations, normalize) {
+				return usage(fmt.Errorf("no normalisation %q", normalize), "--normalize takes %s", strings.Join(imported.Normalizations, ", "))
+			}
 			o, err := inputShapes(shapes)
 			if err != nil {
 				return err
 			}
 			m, err := onnx.Open(args[0])
-			if err != nil {
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return hint(err, "give the file of an ONNX model")
+			case err != nil && strings.EqualFold(filepath.Ext(args[0]), ".safetensors"):
+				return hint(err, "a state dict is imported with: weft import safetensors %s --model NETWORK -o MODEL", args[0])
+			case err != nil:
 				return err
 			}
 			a.printf("%s: opset %d, %s\n", args[0], m.Opset(), operatorsText(m))
@@ -78,11 +76,20 @@ stays open.`,
 			case err != nil:
 				return err
 			}
-			pre, err := a.preprocessing(m, n, normalize)
+			pre, said, err := imported.Preprocessing(m, n, normalize)
 			if err != nil {
-				return err
+				return hint(err, "say what the network needs with --normalize %s", strings.Join(imported.Normalizations, ", "))
 			}
-			names, err := a.classNames(m, n, classes)
+			if c.Flags().Changed("resize") {
+				pre.Resize = resize
+				if err := pre.Check(); err != nil {
+					return usage(err, "--resize takes 0, or what covers the input")
+				}
+			}
+			if pre.Height > 1 && !said && normalize == "" {
+				a.notef("the file does not say how pictures become its input: %s is assumed; --normalize and --resize say otherwise", fitText(&pre))
+			}
+			names, err := onnxClasses(m, n, classes)
 			if err != nil {
 				return err
 			}
@@ -92,7 +99,7 @@ stays open.`,
 			}
 			path := *out
 			if path == "" {
-				path = strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0])) + ".safetensors"
+				path = strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0])) + modelExt
 			}
 			// Read back before anything is replaced: what a file says about its
 			// images may be nonsense.
@@ -110,6 +117,9 @@ stays open.`,
 			if err != nil {
 				return hint(err, "choose another file with -o")
 			}
+			if s := n.Inputs()[0].Shape; len(s) == 4 && s[0] != onnx.Batch {
+				a.notef("it takes exactly %d samples at a time: for predict and eval, export it again with an open number of samples", s[0])
+			}
 			params := nn.Params(n)
 			a.printf("  inputs  %s\n  outputs %s\n", namesOf(n.Inputs()), strings.Join(n.Outputs(), ", "))
 			a.printf("%s: %d parameters, %d classes\n", path, nn.Count(params), len(names))
@@ -119,7 +129,8 @@ stays open.`,
 	c.Flags().StringArrayVar(&shapes, "input", nil, "shape of an input, NAME=1,3,224,224 (may be given several times)")
 	c.Flags().StringVar(&normalize, "normalize", "", "imagenet, unit, signed or none (default: see above)")
 	c.Flags().StringVar(&classes, "class-names", "", "file with the name of a class in each line")
-	out = outFlag(c, "file to write (default: the ONNX file's name with .safetensors)")
+	c.Flags().IntVar(&resize, "resize", 0, "shorter side of a picture before its middle is cut out; 0 just covers the input (default: 256 for 3x224x224)")
+	out = outFlag(c, "file to write (default: the ONNX file's name with .weft.safetensors)")
 	return c
 }
 
@@ -144,92 +155,15 @@ func inputShapes(list []string) (onnx.ImportOptions, error) {
 	return o, nil
 }
 
-// preprocessing is what images of the network need.
-func (a *app) preprocessing(m *onnx.Model, n *onnx.Network, normalize string) (train.Preprocessing, error) {
-	var p train.Preprocessing
-	if text, ok := m.Metadata[onnx.MetaPreprocessing]; ok && normalize == "" {
-		if err := json.Unmarshal([]byte(text), &p); err != nil {
-			return p, hint(fmt.Errorf("metadata %s: %w", onnx.MetaPreprocessing, err), "say what the network needs with --normalize")
-		}
-		return p, nil
+// onnxClasses are the names of the network's classes, those of the text file
+// first.
+func onnxClasses(m *onnx.Model, n *onnx.Network, file string) ([]string, error) {
+	if file == "" {
+		return imported.Classes(m, n)
 	}
-	if len(n.Inputs()) == 0 {
-		return p, errors.New("the network has no input")
+	names, err := readNames(file)
+	if err == nil && len(names) != n.Classes() {
+		err = hint(fmt.Errorf("%s names %d classes, the network has %d", file, len(names), n.Classes()), "give the name of each class, one in a line; TensorFlow's models have the background first")
 	}
-	in := n.Inputs()[0]
-	s := in.Shape
-	image := len(s) == 4 && in.DType == tensor.Float32
-	p.Channels, p.Height, p.Width = 1, 1, 1
-	if image {
-		p.Channels, p.Height, p.Width = s[1], s[2], s[3]
-	} else {
-		for _, size := range s[min(1, len(s)):] {
-			p.Width *= size
-		}
-	}
-	if normalize == "" {
-		switch {
-		case !image:
-			normalize = "none"
-		case p.Channels == 3:
-			normalize = "imagenet"
-		default:
-			normalize = "unit"
-		}
-		if image {
-			a.notef("the file does not say how its images are normalised; %s is assumed, --normalize says otherwise", normalize)
-		}
-	}
-	k, ok := normalizations[normalize]
-	if !ok {
-		return p, usage(fmt.Errorf("no normalisation %q", normalize), "--normalize takes imagenet, unit, signed or none")
-	}
-	if len(k.mean) > 1 && len(k.mean) != p.Channels {
-		return p, usage(fmt.Errorf("%s is for three channels, the network takes %d", normalize, p.Channels), "--normalize takes imagenet, unit, signed or none")
-	}
-	p.Scale = k.scale
-	for c := range p.Channels {
-		p.Mean, p.Std = append(p.Mean, k.mean[c%len(k.mean)]), append(p.Std, k.std[c%len(k.std)])
-	}
-	return p, nil
-}
-
-// maxClasses is how many classes a model file may name.
-const maxClasses = 4096
-
-// classNames are the names of the network's classes: numbers if nothing is
-// known.
-func (a *app) classNames(m *onnx.Model, n *onnx.Network, file string) ([]string, error) {
-	count := n.Classes()
-	var names []string
-	if file != "" {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			return nil, hint(err, "give a text file with the name of a class in each line")
-		}
-		for line := range strings.Lines(string(b)) {
-			if line = strings.TrimSpace(line); line != "" {
-				names = append(names, line)
-			}
-		}
-		if len(names) != count {
-			return nil, hint(fmt.Errorf("%s names %d classes, the network has %d", file, len(names), count), "give the name of each class, one in a line")
-		}
-	} else if text, ok := m.Metadata[onnx.MetaClasses]; ok {
-		if err := json.Unmarshal([]byte(text), &names); err != nil {
-			return nil, fmt.Errorf("metadata %s: %w", onnx.MetaClasses, err)
-		}
-	}
-	if len(names) == 0 {
-		if count < 1 || count > maxClasses {
-			return []string{n.Outputs()[0]}, nil
-		}
-		for i := range count {
-			names = append(names, fmt.Sprint(i))
-		}
-	}
-	if len(names) > maxClasses {
-		return nil, fmt.Errorf("%d classes; a model file names at most %d", len(names), maxClasses)
-	}
-	return names, nil
+	return names, err
 }

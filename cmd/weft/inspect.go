@@ -131,7 +131,15 @@ func (v *view) describe(a *app) map[string]any {
 		a.printf("%s: %s\n%s\n", i.Recipe, v.recipe.Doc, describe(&i.Options))
 	}
 	p := &i.Preprocessing
-	a.printf("input %dx%dx%d, mean %v, deviation %v; classes %s\n\n", p.Channels, p.Height, p.Width, p.Mean, p.Std, strings.Join(i.Classes, " "))
+	a.printf("input %dx%dx%d, mean %v, deviation %v", p.Channels, p.Height, p.Width, p.Mean, p.Std)
+	if p.Resize > 0 {
+		a.printf(", of pictures resized to %d", p.Resize)
+	}
+	if n := len(i.Classes); n > 20 {
+		a.printf("; %d classes: %s, ...\n\n", n, strings.Join(i.Classes[:20], ", "))
+	} else {
+		a.printf("; classes %s\n\n", strings.Join(i.Classes, " "))
+	}
 	a.printf("%s\n", nn.Summary(v.model, 1, p.Channels, p.Height, p.Width))
 	var list []map[string]any
 	for _, q := range params {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weft-ml/weft/tensor"
 	_ "github.com/weft-ml/weft/train/recipes"
 )
 
@@ -157,6 +158,11 @@ func usage(err error, format string, args ...any) error {
 // with the advice after a semicolon, unless a command knows better.
 func (a *app) printError(err error) {
 	what, do := err.Error(), ""
+	// Where in this program a network was traced helps nobody who runs it.
+	var shape *tensor.Error
+	if errors.As(err, &shape) && shape.Pos != "" {
+		what = strings.ReplaceAll(what, shape.Pos+": ", "")
+	}
 	var h *hintError
 	var u *usageError
 	switch {

@@ -65,6 +65,7 @@ func TestFailures(t *testing.T) {
 		{"eval none", "none"},
 		{"eval bad.safetensors", "bad.safetensors"},
 		{"inspect none", "recipe"},
+		{"summary resnet20 --input 4x32x32", "does not take inputs of [4 32 32]"},
 		{"train --resume none", "cannot resume"},
 		{"train mnist-mlp --device cpu --data synthetic --out text.png/sub", "--out"},
 		{"train mnist-mlp --device abacus --data synthetic", "abacus"},

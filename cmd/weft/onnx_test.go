@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weft-ml/weft/data/synthetic"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/train"
 )
@@ -92,6 +93,41 @@ func TestONNXThereAndBack(t *testing.T) {
 	}
 }
 
+// A model that takes bytes, and returns probabilities, answers as the one that it
+// was made of.
+func TestPredictImportedBytes(t *testing.T) {
+	dir := t.TempDir()
+	writePNG(t, filepath.Join(dir, "digit.png"), synthetic.Digits(1, 4).Image(0))
+	for _, line := range []string{
+		"export onnx mnist-cnn -o plain.onnx", "import onnx plain.onnx",
+		"export onnx mnist-cnn -o bytes.onnx --preprocess --softmax", "import onnx bytes.onnx",
+		"export onnx mnist-cnn -o two.onnx --batch 2", "import onnx two.onnx",
+	} {
+		code, _, stderr := weft(t, dir, strings.Fields(line)...)
+		if code != 0 || strings.Contains(line, "import onnx two") != strings.Contains(stderr, "exactly 2 samples") {
+			t.Fatalf("weft %s: exit code %d\n%s", line, code, stderr)
+		}
+	}
+	var want []any
+	for _, name := range []string{"plain", "bytes"} {
+		code, stdout, stderr := weft(t, dir, "predict", "digit.png", "--device", "cpu", "--json", "--model", name+".weft.safetensors")
+		if code != 0 {
+			t.Fatalf("%s: exit code %d\n%s", name, code, stderr)
+		}
+		probs := last(t, stdout)["probabilities"].([]any)
+		for i, p := range want {
+			if d := p.(float64) - probs[i].(float64); d > 1e-4 || d < -1e-4 {
+				t.Errorf("%s: %v, want %v", name, probs, want)
+			}
+		}
+		want = probs
+	}
+	code, _, stderr := weft(t, dir, "predict", "digit.png", "--device", "cpu", "--model", "two.weft.safetensors")
+	if code != exitFailure || strings.Contains(stderr, ".go:") || !strings.Contains(stderr, "takes [2 1 28 28]") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
 func TestONNXFailures(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "text.onnx"), []byte("this is no model"), 0o644)
@@ -107,7 +143,7 @@ func TestONNXFailures(t *testing.T) {
 		{"import onnx text.onnx", "not a valid ONNX model", exitFailure},
 		{"import onnx nothing.onnx", "no such file", exitFailure},
 		{"import onnx text.onnx --input x=1,2,a", "is no size", exitUsage},
-		{"import caffe x", "0 wanted", exitUsage},
+		{"import caffe x", "no format", exitUsage},
 	} {
 		code, _, stderr := weft(t, dir, strings.Fields(c.line)...)
 		if lines := strings.Split(strings.TrimRight(stderr, "\n"), "\n"); code != c.code || !strings.Contains(stderr, c.says) || len(lines) > 2 {

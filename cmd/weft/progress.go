@@ -43,6 +43,9 @@ func (a *app) newProgress() *progress {
 }
 
 func line(p train.Progress) string {
+	if p.StepsPerSec == 0 {
+		return fmt.Sprintf("epoch %d/%d  the first steps are on their way", p.Epoch, p.Epochs)
+	}
 	return fmt.Sprintf("epoch %d/%d  loss %.4f  acc %5.1f%%  %s  %s left", p.Epoch, p.Epochs,
 		p.Loss, 100*p.Accuracy, rate(p.StepsPerSec), p.Remaining.Round(time.Second))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
@@ -143,20 +144,12 @@ func layerRows(m nn.Module, y *tensor.Tensor) []layerRow {
 		}
 		for _, u := range uses[i] {
 			r.MACs += u.MACs
-			if elements(u.Shape) > elements(r.Output) || r.Output == nil {
+			if n := ir.NumElems(u.Shape) - ir.NumElems(r.Output); n > 0 || n == 0 && len(u.Shape) > len(r.Output) || r.Output == nil {
 				r.Output = u.Shape
 			}
 		}
 	}
 	return rows
-}
-
-func elements(shape []int) int {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return n
 }
 
 // summarize prints the table and the costs of a prediction.

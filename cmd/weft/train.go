@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -121,20 +122,37 @@ func (a *app) trainCommand() *cobra.Command {
 	return c
 }
 
+// recipeNames are the recipes that can be trained.
 func recipeNames() []string {
 	var names []string
 	for _, r := range train.Recipes() {
-		names = append(names, r.Name)
+		if trainable(r) {
+			names = append(names, r.Name)
+		}
 	}
 	return names
+}
+
+// trainable is false for recipes of networks that come from elsewhere.
+func trainable(r *train.Recipe) bool { return !r.Described && r.Data != train.ImageNet }
+
+// checkTrainable is an error for those.
+func checkTrainable(r *train.Recipe) error {
+	switch {
+	case r.Described:
+		return usage(fmt.Errorf("%s is no network of its own: %s", r.Name, r.Doc), "recipes: %s", strings.Join(recipeNames(), ", "))
+	case !trainable(r):
+		return usage(fmt.Errorf("%s is for weights that were trained elsewhere, and there is no data set for it here", r.Name), "see: weft import safetensors --help")
+	}
+	return nil
 }
 
 func recipeList() string {
 	var b strings.Builder
 	b.WriteString("Recipes:\n")
 	for _, r := range train.Recipes() {
-		if r.Data == train.ImageNet {
-			continue // not to be trained here
+		if !trainable(r) {
+			continue
 		}
 		fmt.Fprintf(&b, "  %-14s %s\n", r.Name, r.Doc)
 		fmt.Fprintf(&b, "  %-14s   default: %s\n", "", describe(&r.Options))
@@ -203,15 +221,22 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 			return err
 		}
 		cfg.Options = info.Options
-		if given := f.apply(c.Flags(), &cfg.Options); len(given) > 0 || f.preset != "" {
-			return usage(fmt.Errorf("a resumed run keeps its options, but %s was given", strings.Join(append(given, f.preset), " ")), "start a new run for other options")
+		given := f.apply(c.Flags(), &cfg.Options)
+		if f.preset != "" {
+			given = append(given, "--preset")
+		}
+		if len(given) > 0 {
+			return usage(fmt.Errorf("a resumed run keeps its options, but %s was given", strings.Join(given, " ")), "start a new run for other options")
 		}
 		if !c.Flags().Changed("data") {
 			dataName = info.Data.Name
 		}
 	} else {
 		if cfg.Recipe, err = train.Find(args[0]); err != nil {
-			return usage(err, "usage: weft train RECIPE")
+			return usage(fmt.Errorf("no recipe %q", args[0]), "recipes: %s", strings.Join(recipeNames(), ", "))
+		}
+		if err := checkTrainable(cfg.Recipe); err != nil {
+			return err
 		}
 		if cfg.Options, err = cfg.Recipe.Preset(f.preset); err != nil {
 			return usage(err, "see: weft train --help")
@@ -270,8 +295,12 @@ func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) erro
 	}
 	t, err := start(cfg)
 	if err != nil {
-		if !resumed {
-			os.Remove(cfg.Dir) // Only if nothing is in it.
+		if resumed {
+			return err
+		}
+		os.Remove(cfg.Dir) // Only if nothing is in it.
+		if errors.Is(err, syscall.ENOSPC) {
+			return hint(err, "make room, or choose another folder with --out")
 		}
 		return err
 	}

@@ -36,12 +36,8 @@ const (
 	batches   = 5 // of training
 )
 
-// HeldOut is the number of training images, the last ones in the official
-// order, that are batch 5: the usual choice to validate on.
-const HeldOut = 10000
-
 // batchSize is smaller in tests, which would else write 180 MB.
-var batchSize = HeldOut
+var batchSize = 10000
 
 // Classes are the names of the labels 0 to 9.
 var Classes = []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
@@ -92,8 +88,8 @@ type content struct {
 	jpeg  bool // the test images are JPEG copies
 }
 
-// Load returns the training set, whose last HeldOut images are batch 5, and the
-// test set. Files are looked for in opts.Dir, then in $WEFT_DATA, each itself
+// Load returns the training set, whose last 10,000 images are batch 5, the
+// usual choice to validate on, and the test set. Files are looked for in opts.Dir, then in $WEFT_DATA, each itself
 // and its usual subfolders; then in the cache ($WEFT_CACHE or the user's cache
 // folder), to which the archive is downloaded.
 func Load(ctx context.Context, opts Options) (train, test *data.Dataset, err error) {

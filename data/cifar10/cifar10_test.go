@@ -423,6 +423,34 @@ func FuzzPickle(f *testing.F) {
 	})
 }
 
+// FuzzSheet reads grids of pictures, and archives of single ones, that anybody
+// may have written.
+func FuzzSheet(f *testing.F) {
+	var sheet bytes.Buffer
+	if err := png.Encode(&sheet, image.NewGray(image.Rect(0, 0, sheetCols*side, sheetRows*side))); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sheet.Bytes()[:100]) // A whole one takes too long, thousands of times.
+	var archive, packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	w := tar.NewWriter(z)
+	if err := jpeg.Encode(&archive, image.NewGray(image.Rect(0, 0, side, side)), nil); err != nil {
+		f.Fatal(err)
+	}
+	w.WriteHeader(&tar.Header{Name: "0.jpg", Mode: 0o644, Size: int64(archive.Len())})
+	w.Write(archive.Bytes())
+	w.Close()
+	z.Close()
+	f.Add(packed.Bytes())
+	dst := make([]uint8, perSheet*imageSize)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		decodeSheet(raw, dst)
+		if images, err := readJPEGs(bytes.NewReader(raw), 1); err == nil && len(images) != imageSize {
+			t.Errorf("%d bytes", len(images))
+		}
+	})
+}
+
 // TestOfficialFiles reads what is really on this machine.
 func TestOfficialFiles(t *testing.T) {
 	train, test, err := Load(context.Background(), Options{Offline: true})

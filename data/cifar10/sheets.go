@@ -104,6 +104,14 @@ func readSheet(path string, dst []uint8) error {
 	if err != nil {
 		return err
 	}
+	if err := decodeSheet(raw, dst); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// decodeSheet is readSheet for a file in memory.
+func decodeSheet(raw, dst []uint8) error {
 	// The size is looked at first: a small file may claim a huge picture.
 	c, err := png.DecodeConfig(bytes.NewReader(raw))
 	if err == nil && (c.Width != sheetCols*side || c.Height != sheetRows*side) {
@@ -114,7 +122,7 @@ func readSheet(path string, dst []uint8) error {
 		m, err = png.Decode(bytes.NewReader(raw))
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	for i := range perSheet {
 		planes(m, side*(i%sheetCols), side*(i/sheetCols), dst[i*imageSize:(i+1)*imageSize])

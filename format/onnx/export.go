@@ -35,7 +35,6 @@ type ExportOptions struct {
 	Outputs []string   // names of the results; missing ones are called "output", "output_1"
 	Params  []nn.Param // give the weights their names
 	Name    string     // of the graph; "" is "weft"
-	Meta    map[string]string
 
 	// FoldBatchNorm multiplies batch norms into the convolutions before them.
 	FoldBatchNorm bool
@@ -60,13 +59,9 @@ func Export(f tensor.Function, o ExportOptions) (*Model, error) {
 	if err := e.run(); err != nil {
 		return nil, err
 	}
-	m := &Model{Metadata: map[string]string{}, opset: opsetVersion, proto: &modelProto{
+	return &Model{Metadata: map[string]string{}, opset: opsetVersion, proto: &modelProto{
 		IRVersion: irVersion, ProducerName: "weft", OpsetImport: []*opsetProto{{Version: opsetVersion}}, Graph: e.graph,
-	}}
-	for k, v := range o.Meta {
-		m.Metadata[k] = v
-	}
-	return m, nil
+	}}, nil
 }
 
 // SetJSON puts v into the model's metadata.

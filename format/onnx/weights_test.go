@@ -5,9 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"image"
-	_ "image/jpeg"
-	_ "image/png"
 	"math"
 	"os"
 	"path/filepath"
@@ -16,8 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/image/draw"
-
+	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/tensor"
 )
@@ -237,30 +233,17 @@ func mobileNet(t *testing.T, dir string) *Model {
 // (value - mean) / deviation in [3, 224, 224].
 func photo(t *testing.T, path string, mean, deviation float32) []float32 {
 	t.Helper()
-	f, err := os.Open(path)
+	img, err := data.PictureFromFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	src, _, err := image.Decode(f)
+	pixels, err := data.CutImage(img, 3, 224, 224, 256)
 	if err != nil {
-		t.Fatalf("%s: %v", path, err)
+		t.Fatal(err)
 	}
-	w, h := src.Bounds().Dx(), src.Bounds().Dy()
-	short := min(w, h)
-	w, h = (w*256+short/2)/short, (h*256+short/2)/short
-	small := image.NewRGBA(image.Rect(0, 0, w, h))
-	draw.BiLinear.Scale(small, small.Bounds(), src, src.Bounds(), draw.Src, nil)
-	const side = 224
-	out := make([]float32, 3*side*side)
-	left, top := (w-side)/2, (h-side)/2
-	for y := range side {
-		for x := range side {
-			p := small.RGBAAt(left+x, top+y)
-			for c, v := range []uint8{p.R, p.G, p.B} {
-				out[(c*side+y)*side+x] = (float32(v) - mean) / deviation
-			}
-		}
+	out := make([]float32, len(pixels))
+	for i, v := range pixels {
+		out[i] = (float32(v) - mean) / deviation
 	}
 	return out
 }

@@ -23,7 +23,7 @@ const (
 	maxMessages = 2 << 20
 )
 
-// fieldOf finds the fields of a message type by number.
+// fieldsOf finds the fields of a message type by number.
 var fieldsOf sync.Map // reflect.Type -> map[protowire.Number]int
 
 func fields(t reflect.Type) map[protowire.Number]int {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/internal/fuse"
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/plan"
@@ -61,12 +60,9 @@ func newWriter(m Model, opt Options) *writer {
 		w.names[p.Value.Leaf()] = p.Name
 	}
 	w.plan = Plan{Format: formatName, Version: Version, Model: m.Title, Classes: m.Classes,
-		Input: Input{Shape: []int{pre.Channels, pre.Height, pre.Width}, Scale: pre.Scale, Mean: pre.Mean, Std: pre.Std, Fit: FitCrop}}
-	if pre.Channels == 1 && pre.Height == data.DigitSide && pre.Width == data.DigitSide {
-		w.plan.Input.Fit = FitDigit
-	}
-	if w.plan.Input.Fit == FitCrop {
-		w.plan.Input.Resize = opt.Resize
+		Input: Input{Shape: []int{pre.Channels, pre.Height, pre.Width}, Scale: pre.Scale, Mean: pre.Mean, Std: pre.Std, Fit: FitCrop, Resize: pre.Resize}}
+	if pre.OfDigits() {
+		w.plan.Input.Fit, w.plan.Input.Resize = FitDigit, 0
 	}
 	w.plan.Kernels.WebGPU = w.gpu
 	return w

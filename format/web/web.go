@@ -47,9 +47,6 @@ type Options struct {
 	// F16 stores matrices and kernels as float16. They become float32 when they
 	// are loaded: no device is asked for float16 arithmetic.
 	F16 bool
-	// Resize is what the shorter side of a picture becomes before the middle is
-	// cut out; 0 just covers the input. Digits have rules of their own.
-	Resize int
 	// Explain adds programs that say why: "saliency", the gradient of a class's
 	// score with respect to the input, and "features", what convolutions make of
 	// it. Programs that would not fit into WebGPU's default limits are left out.
@@ -73,8 +70,8 @@ func Write(m Model, opt Options) ([]File, error) {
 	if opt.Batch < 1 || opt.Batch > 1024 {
 		return nil, fmt.Errorf("web: a batch of %d; 1 to 1024 are possible", opt.Batch)
 	}
-	if opt.Resize != 0 && opt.Resize < max(m.Preprocessing.Height, m.Preprocessing.Width) {
-		return nil, fmt.Errorf("web: pictures resized to %d do not fill the input of %dx%d", opt.Resize, m.Preprocessing.Height, m.Preprocessing.Width)
+	if err := m.Preprocessing.Check(); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
 	}
 	w := newWriter(m, opt)
 	if err := w.programs(); err != nil {

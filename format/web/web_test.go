@@ -270,15 +270,8 @@ func TestZip(t *testing.T) {
 }
 
 func FuzzReadPlan(f *testing.F) {
-	files, err := Write(small(), Options{Batch: 1})
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		if file.Name == PlanFile {
-			f.Add(file.Data)
-		}
-	}
+	// Whole plans are so long that the fuzzer does nothing but shorten them.
+	f.Add([]byte(`{"format":"weft-web","version":1,"input":{"shape":[1,2,2]},"output":{"shape":[2]},"kernels":{"webgpu":{"programs":[{"batch":1}]}}}`))
 	f.Add([]byte("{}"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, err := ReadPlan(b); err == nil && (p.Version != Version || p.Kernels.WebGPU == nil) {

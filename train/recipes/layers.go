@@ -8,10 +8,11 @@ import (
 // Layers is the recipe of networks that were put together in the lab: which
 // ones, stands in the model's file.
 var Layers = train.Recipe{
-	Name:    "layers",
-	Doc:     "a network made in the lab; its file lists the layers (for eval and predict, not for train)",
-	Options: MNISTMLP.Options,
-	Build:   func(s train.Spec) (nn.Module, error) { return train.BuildLayers(s) },
+	Name:      "layers",
+	Doc:       "a network made in the lab; its file lists the layers",
+	Options:   MNISTMLP.Options,
+	Described: true,
+	Build:     func(s train.Spec) (nn.Module, error) { return train.BuildLayers(s) },
 }
 
 func init() { train.Register(Layers) }

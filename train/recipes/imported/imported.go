@@ -15,9 +15,10 @@ import (
 
 // ONNX builds the network whose structure is in the model's file.
 var ONNX = train.Recipe{
-	Name:    "onnx",
-	Doc:     "a network imported from an ONNX file by weft import (for eval, predict and export, not for train)",
-	Options: train.Options{Epochs: 1, Batch: 32, Optimizer: "sgd", LR: 0.01, Schedule: "cosine", Momentum: 0.9},
+	Name:      "onnx",
+	Doc:       "a network imported from an ONNX file by weft import",
+	Options:   train.Options{Epochs: 1, Batch: 32, Optimizer: "sgd", LR: 0.01, Schedule: "cosine", Momentum: 0.9},
+	Described: true,
 	Build: func(s train.Spec) (nn.Module, error) {
 		if len(s.Graph) == 0 {
 			return nil, errors.New("an imported network is built from its model's file; make one with: weft import onnx")
