@@ -27,7 +27,7 @@ describe('features', { timeout: 8 * PATIENCE }, () => {
     await server?.stop();
   });
 
-  test('edit, share, compare, carry', { todo: 'times out since convolutional networks were merged' }, () => visit({ webgpu: true }, async (browser, crashed) => {
+  test('edit, share, compare, carry', () => visit({ webgpu: true }, async (browser, crashed) => {
     const { page, context, errors } = await open(browser, `${server.url}#/train?data=synthetic&b=128&e=1`, { crashed });
     await ready(page);
     const card = network(page);
@@ -100,7 +100,7 @@ describe('features', { timeout: 8 * PATIENCE }, () => {
     await page.keyboard.press('ArrowRight');
     await page.keyboard.press('ArrowRight');
     await until('the value of a bias', async () => /^bias of unit 1: \S+$/.test((await bias.getAttribute('aria-valuetext')) ?? ''));
-    const weights = page.getByRole('slider', { name: /^Weights of 40 units/ });
+    const weights = page.getByRole('slider', { name: /^Weights of the units: 40 pictures/ });
     await weights.hover({ position: { x: 20, y: 20 } });
     await page.getByText(/^unit 0, row \d+, column \d+: /).waitFor();
     assert.doesNotMatch(await page.locator('main').innerText(), /NaN|Infinity/);

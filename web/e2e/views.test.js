@@ -104,7 +104,7 @@ for (const webgpu of [true, false]) {
       await context.close();
     }));
 
-    test('another network while one is trained', { todo: 'times out since convolutional networks were merged' }, () => visit({ webgpu }, async (browser, crashed) => {
+    test('another network while one is trained', () => visit({ webgpu }, async (browser, crashed) => {
       const { page, context, errors } = await open(browser, `${server.url}#/train?data=synthetic&net=32-relu-10&e=500`, { webgpu, crashed });
       await ready(page);
       await page.getByRole('button', { name: 'Start', exact: true }).click();
@@ -118,14 +118,14 @@ for (const webgpu of [true, false]) {
       await visitView(page, 'Look inside');
       await page.getByText(/MLP.*at rest/).waitFor();
       await page.getByRole('slider', { name: /^Input picture/ }).waitFor();
-      await page.getByRole('slider', { name: /^Weights of 128 units/ }).waitFor();
+      await page.getByRole('slider', { name: /^Weights of the units: 128 pictures/ }).waitFor();
       await trained(page, 'steps meanwhile', (e) => e.state === 'running' && e.step > step);
       await visitView(page, 'Draw');
       await choose(page, 'Your network (in training)');
       await answered(page, 'own');
       await visitView(page, 'Look inside');
       await page.getByText(/^Live, step/).waitFor();
-      await page.getByRole('slider', { name: /^Weights of 32 units/ }).waitFor();
+      await page.getByRole('slider', { name: /^Weights of the units: 32 pictures/ }).waitFor();
       await visitView(page, 'Train');
       await page.getByRole('button', { name: 'Stop', exact: true }).click();
       await trained(page, 'the end', (e) => e.state === 'stopped');
