@@ -43,7 +43,6 @@ describe('features', { timeout: 8 * PATIENCE }, () => {
     await says(/784 × 128 weights/);
     await says(`${(784 * 128 + 128 + 128 * 16 + 16 + 16 * 10 + 10).toString().slice(0, 3)}`);
     await card.getByRole('button', { name: 'Remove layer 3' }).click();
-    await card.getByRole('button', { name: 'Remove layer 3' }).click();
     await says(/101.770 parameters/);
     await card.getByRole('textbox', { name: 'Units of layer 1' }).fill('0');
     await start(page).and(page.locator(':disabled')).waitFor();
