@@ -65,13 +65,15 @@ ADDR ?= 127.0.0.1:8080
 # The programs of the pages' workers, and Go's own loader, which must be of the
 # same version.
 PROGRAMS = bin/weft.wasm bin/weft-check.wasm bin/weft-import.wasm
-WORKER = $(foreach p,$(PROGRAMS),-add $(notdir $p)=$p) -add wasm_exec.js=$(shell go env GOROOT)/lib/wasm/wasm_exec.js
+# The network of the Photo view as a web export.
+PHOTO = $(foreach f,plan.json weights.safetensors model.onnx,-add models/cifar-small/$f=bin/cifar-small/$f)
+WORKER = $(foreach p,$(PROGRAMS),-add $(notdir $p)=$p) $(PHOTO) -add wasm_exec.js=$(shell go env GOROOT)/lib/wasm/wasm_exec.js
 PAGES = $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' -not -path 'web/e2e/*' -not -path 'web/test/*' -not -path 'web/screens/*')
 
 lab: lab-files build
 	bin/weft serve --addr $(ADDR) $(OPEN)
 
-lab-files: pages $(PROGRAMS)
+lab-files: pages $(PROGRAMS) bin/cifar-small/plan.json
 	@go run ./internal/site/pack -out internal/site/dist $(WORKER)
 
 pages: web/dist/index.html
@@ -89,12 +91,16 @@ bin/weft-check.wasm: FORCE
 	@GOOS=js GOARCH=wasm go build -tags checker -trimpath -ldflags='-s -w' -o $@ ./cmd/weft-worker
 bin/weft-import.wasm: FORCE
 	@GOOS=js GOARCH=wasm go build -trimpath -ldflags='-s -w' -o $@ ./cmd/weft-import
+# The exporter needs no page, so the command can write what the pages bring.
+bin/cifar-small/plan.json: FORCE
+	@go run ./cmd/weft export web web/weights/cifar-small.safetensors --title 'CIFAR-10, small' \
+		--f16 --explain --onnx --batch 1 --no-page -o $(@D) >/dev/null
 FORCE:
 
 # A site for any web server, in SITE. DATA, if given, is a folder with mnist/ or
 # fashion-mnist/, which become part of it. See docs/deploy.md.
 SITE ?= site
-site: pages $(PROGRAMS)
+site: pages $(PROGRAMS) bin/cifar-small/plan.json
 	go run ./internal/site/pack -static -out $(SITE) $(WORKER) $(if $(DATA),-data $(DATA))
 
 # The lab in a real browser, with and without WebGPU; also the site.

@@ -94,8 +94,9 @@ class PhotoState {
     ]);
     this.kept = await list();
     if (this.choice || this.#turn.model > 0) return; // Somebody was quicker.
-    if (this.builtins[0]) await this.choose(`builtin:${this.builtins[0].name}`);
-    else if (this.kept[0]) await this.choose(`kept:${this.kept[0].id}`);
+    // What somebody has brought before is more to them than what comes along.
+    if (this.kept[0]) await this.choose(`kept:${this.kept[0].id}`);
+    else if (this.builtins[0]) await this.choose(`builtin:${this.builtins[0].name}`);
   }
 
   /** choose opens a model that is at hand. */
