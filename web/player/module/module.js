@@ -128,11 +128,15 @@ async function tensorOf(input, x, size) {
   return { data, n: list.length };
 }
 
+/** Softmax of each row, unless it holds probabilities already: some imported
+ * networks end with a softmax of their own. */
 function softmax(y, count) {
-  const out = new Float32Array(y.length);
+  const out = new Float32Array(y);
   for (let at = 0; at < y.length; at += count) {
     const row = y.subarray(at, at + count), most = row.reduce((a, b) => Math.max(a, b), -Infinity);
-    let sum = 0;
+    let sum = row.reduce((a, b) => a + b, 0);
+    if (row.every((v) => v >= 0) && Math.abs(sum - 1) < 1e-3) continue;
+    sum = 0;
     for (let i = 0; i < count; i++) sum += out[at + i] = Math.exp(row[i] - most);
     for (let i = 0; i < count; i++) out[at + i] /= sum;
   }

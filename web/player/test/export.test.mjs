@@ -100,6 +100,8 @@ test("classes and probabilities", async () => {
     assert.ok(Math.abs(best.probability - p[10 * i + label]) < 1e-6);
   });
   assert.equal(net.top(y, 10).length, 10);
+  // A network that ends with a softmax of its own is not given a second one.
+  assert.deepEqual(net.probabilities(p), p);
   net.close();
 });
 
