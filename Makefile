@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 # Where scripts/node puts a Node.js if the machine's own is too old.
 export PATH := $(CURDIR)/bin/node/node_modules/.bin:$(PATH)
 
-.PHONY: build train test lint portable bench fuzz deps clean lab lab-files site pages web onnx e2e e2e-long e2e-memory e2e-input FORCE
+.PHONY: build train test lint portable bench fuzz deps clean lab lab-files site pages web onnx player e2e e2e-long e2e-memory e2e-input FORCE
 
 build:
 	go build -o bin/weft ./cmd/weft
@@ -36,8 +36,8 @@ portable:
 
 test: deps lint portable
 	go test -timeout 15m ./...
-	@if [ "$(CI)" = true ] || { command -v node && command -v chromium; } >/dev/null; then $(MAKE) web onnx e2e; \
-	else echo "SKIPPED: the pages' tests, ONNX Runtime's and those in a browser: make web onnx e2e" >&2; fi
+	@if [ "$(CI)" = true ] || { command -v node && command -v chromium; } >/dev/null; then $(MAKE) web onnx player e2e; \
+	else echo "SKIPPED: the pages' tests, ONNX Runtime's and those in a browser: make web onnx player e2e" >&2; fi
 
 # The pages' own checks: style, types, tests that need no browser.
 web: web/node_modules/.package-lock.json
@@ -50,6 +50,12 @@ onnx: web/node_modules/.package-lock.json
 bench: build
 	go test -run '^$$' -bench . -benchmem ./tensor ./train ./internal/cpu/...
 	bin/weft bench
+
+# The browser's path with Dawn under Node: the player, exported models, and Go's
+# own tests as WebAssembly, whose kernels Tint compiles.
+player:
+	@scripts/node browser
+	web/player/test/run.sh
 
 # Each fuzz target for FUZZTIME, one after the other.
 fuzz:
