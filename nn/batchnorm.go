@@ -114,7 +114,7 @@ func (n *BatchNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	if offset != nil {
 		y = y.Add(perChannel(offset, x))
 	}
-	return y
+	return tensor.Evaluated(y)
 }
 
 // statistics returns the variance of each channel [C] and the distance of its

@@ -66,8 +66,11 @@ type Dropout struct{ P float64 }
 // Forward drops elements of x.
 func (d Dropout) Forward(x *tensor.Tensor) *tensor.Tensor {
 	t := x.Trace()
-	if !t.Training() || d.P <= 0 {
+	if d.P <= 0 {
 		return x
+	}
+	if !t.Training() {
+		return tensor.Evaluated(x)
 	}
 	if d.P >= 1 {
 		return tensor.Zeros(x.Shape()...)
@@ -85,8 +88,11 @@ type StochasticDepth struct{ P float64 }
 // Forward drops examples, which are elements of x's first dimension.
 func (s StochasticDepth) Forward(x *tensor.Tensor) *tensor.Tensor {
 	t := x.Trace()
-	if !t.Training() || s.P <= 0 {
+	if s.P <= 0 {
 		return x
+	}
+	if !t.Training() {
+		return tensor.Evaluated(x)
 	}
 	shape := make([]int, x.Dims())
 	for d := range shape {

@@ -157,7 +157,7 @@ func resnetStep(t testing.TB, dev *device.Device, batch int) *Program {
 	opt := optim.NewSGD(params, optim.SGDOptions{Momentum: 0.9, WeightDecay: 5e-4})
 	p, err := Compile(dev, func(tr *Trace, _ []*Tensor) []*Tensor {
 		tr.SetTraining(true)
-		loss := nn.CrossEntropy(net.Forward(x), target, nn.ClassOptions{})
+		loss := nn.CrossEntropy(net.Forward(tr.Bind(x)), target, nn.ClassOptions{})
 		opt.Step(tr, tr.Scalar("lr"), Grad(loss, nn.Values(params)...))
 		return []*Tensor{loss}
 	})

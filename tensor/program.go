@@ -73,6 +73,9 @@ func traceFunction(f Function, in []*Tensor) (g *ir.Graph, err error) {
 		if o.trace != nil && o.trace != t {
 			return nil, errors.New("weft: compile: a result belongs to another trace")
 		}
+		if o.evaluated && t.training {
+			return nil, evaluatedInTraining("compile")
+		}
 		n := o.node
 		if n.DType == Uint8 || n.DType == Float16 {
 			n = ir.Cast(n, n.DType.Compute())

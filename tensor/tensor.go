@@ -42,6 +42,10 @@ type Error = ir.Error
 type Tensor struct {
 	node  *ir.Node
 	trace *Trace // the trace that it belongs to, nil outside of Compile
+
+	// evaluated says that a layer which trains differently evaluated instead,
+	// since its input belonged to no trace that could have told it.
+	evaluated bool
 }
 
 // Shape returns the sizes of the dimensions; the caller may keep it but not
@@ -200,6 +204,12 @@ func with(op string, n *ir.Node, ts ...*Tensor) *Tensor {
 			panic(ir.NewError(op, "tensors of two different traces meet; a compiled function may use its own arguments, variables and constants only"))
 		}
 		r.trace = t.trace
+	}
+	for _, t := range ts {
+		r.evaluated = r.evaluated || t.evaluated
+	}
+	if r.evaluated && r.trace.Training() {
+		panic(evaluatedInTraining(op))
 	}
 	return r
 }

@@ -27,8 +27,28 @@ type Trace struct {
 func (t *Trace) Training() bool { return t != nil && t.training }
 
 // SetTraining chooses between training and evaluation for what is traced
-// from here on. A trace begins in evaluation.
+// from here on. A trace begins in evaluation. Layers learn it from their
+// input, which must therefore belong to the trace: arguments of the function do,
+// constants by Bind.
 func (t *Trace) SetTraining(on bool) { t.training = on }
+
+// Bind returns x, a constant or a variable, as a value of this trace.
+func (t *Trace) Bind(x *Tensor) *Tensor { return with("bind", x.node, x, &Tensor{trace: t}) }
+
+// Evaluated returns x marked as the result of a layer that would have trained
+// had its input belonged to a trace in training. Where such a value meets one,
+// there is an error, instead of dropout that never drops and running statistics
+// that never move.
+func Evaluated(x *Tensor) *Tensor {
+	if x.trace != nil {
+		return x
+	}
+	return &Tensor{node: x.node, evaluated: true}
+}
+
+func evaluatedInTraining(op string) *Error {
+	return ir.NewError(op, "a layer behaved as in evaluation within a trace in training, because its input is a constant that belongs to no trace; give it x = t.Bind(x), or make x an argument of the function")
+}
 
 // Scalar is a Float32 that is given anew for each step, such as the learning
 // rate. The same name is the same scalar.

@@ -160,7 +160,7 @@ func (n network) program(dev *device.Device, mode string, batch int) (*tensor.Pr
 	opt := optim.NewSGD(params, optim.SGDOptions{Momentum: 0.9, WeightDecay: 5e-4})
 	p, err := tensor.Compile(dev, func(t *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
 		t.SetTraining(true)
-		loss := nn.CrossEntropy(m.Forward(x), target, nn.ClassOptions{})
+		loss := nn.CrossEntropy(m.Forward(t.Bind(x)), target, nn.ClassOptions{})
 		opt.Step(t, t.Scalar("lr"), tensor.Grad(loss, nn.Values(params)...))
 		return []*tensor.Tensor{loss}
 	})
