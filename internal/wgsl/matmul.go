@@ -8,12 +8,13 @@ package wgsl
 // and prologues (gather, cast, normalise) and epilogues (bias, activation,
 // residual) are fused by being part of Load and Store.
 //
-// There are three loop nests. The shared one (matmul_shared.go) stages blocks of A
+// There are four loop nests. The shared one (matmul_shared.go) stages blocks of A
 // and B in workgroup memory, where the threads of a workgroup share them: for
 // large products on GPUs. The direct one (matmul_direct.go) reads global memory
 // straight into registers, for small products, where a workgroup splits the sum
 // over k among its threads because there are too few outputs to keep a GPU busy.
-// The strips (matmul_strip.go) are for software adapters. matmul_table.go chooses.
+// The windows (matmul_window.go) are for convolutions, and the strips
+// (matmul_strip.go) for software adapters. matmul_table.go chooses.
 //
 // Sums have a fixed order for a given tile, so results repeat bit for bit. Code
 // is emitted unrolled with one variable for each value that lives in a register:
@@ -47,6 +48,8 @@ type MatmulOperand struct {
 	Offset, BatchStride, RowStride, ColStride int
 	Batch                                     func(b string) string
 	Row, Col                                  *Walk
+
+	Window *Window // B, if its columns are the windows of images
 }
 
 // Walk is an offset as a function of one index.
@@ -92,6 +95,9 @@ type Tile struct {
 	Shared bool // stage blocks of A and B in workgroup memory
 	BK     int  // shared: depth of a block along k
 	Stages int  // shared: blocks in flight, 1 or 2; 0 is 2
+
+	Window bool // keep parts of images in workgroup memory; BK is in channels
+	TW     int  // window: adjacent pixels of a thread, which has TN/TW rows of them
 }
 
 func (t Tile) String() string {
@@ -101,6 +107,8 @@ func (t Tile) String() string {
 		s += fmt.Sprintf(" bk%d st%d", t.BK, t.Stages)
 	case t.Strip:
 		s += " strip"
+	case t.Window:
+		s += fmt.Sprintf(" window w%d c%d", t.TW, t.BK)
 	default:
 		s += " direct"
 	}
@@ -146,6 +154,11 @@ func (m *Matmul) Check(lim TileLimits) error {
 			return fmt.Errorf("wgsl: matmul tile %v: operands are not regular enough for strips", t)
 		}
 	}
+	if t.Window {
+		if err := m.checkWindow(); err != nil {
+			return err
+		}
+	}
 	if n := t.threads(); n > lim.Invocations {
 		return fmt.Errorf("wgsl: matmul tile %v: %d threads, the device allows %d", t, n, lim.Invocations)
 	}
@@ -157,8 +170,12 @@ func (m *Matmul) Check(lim TileLimits) error {
 
 func (m *Matmul) sharedBytes() int {
 	t := m.Tile
-	if t.Shared {
+	switch {
+	case t.Shared:
 		return 16 * sharedVecs(t)
+	case t.Window:
+		weights, pixels := m.windowVecs()
+		return 16 * (weights + pixels)
 	}
 	return 4 * directFloats(t)
 }
@@ -176,6 +193,8 @@ func (m *Matmul) Body() (decls, body string, workgroup, dispatch [3]int) {
 		decls = m.shared(w)
 	case m.Tile.Strip:
 		m.strip(w)
+	case m.Tile.Window:
+		decls = m.window(w)
 	default:
 		decls = m.direct(w)
 	}

@@ -123,6 +123,9 @@ func hardwareTiles(m *Matmul) []Tile {
 		{BM: 32, BN: 32, BK: 32, TM: 4, TN: 4, SplitK: 4, Shared: true, Stages: 2},
 	}
 	few := m.workgroups(64, 64) < 300 // tiles that would leave a large GPU partly idle
+	if windows := windowTiles(m); len(windows) > 0 && m.workgroups(windows[0].BM, windows[0].BN) >= 200 {
+		return append(windows, medium...)
+	}
 	switch {
 	case m.M <= 2 && m.Batch > 1 && m.N >= 1024 && m.K <= 128:
 		// A depthwise convolution: each output is a short sum of its own.
@@ -162,6 +165,47 @@ func hardwareTiles(m *Matmul) []Tile {
 		return append(splits(m, Tile{BM: 16, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 16, BN: 32, TM: 4, TN: 4, Unroll: 2}), split...)
 	}
 	return splits(m, Tile{BM: 8, BN: 8, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 4, BN: 16, TM: 4, TN: 4, Unroll: 2}, Tile{BM: 8, BN: 8, TM: 2, TN: 2, Unroll: 2})
+}
+
+// windowTiles are for the windows of images: 8x8 sums to a thread, and as many
+// pixels as leave few lanes of a workgroup of about 128 threads idle.
+func windowTiles(m *Matmul) (out []Tile) {
+	v := m.B.Window
+	if v == nil || v.OutW%4 != 0 || m.M%8 != 0 {
+		return nil
+	}
+	t := Tile{BM: 32, TM: 8, TN: 8, TW: 4, Window: true}
+	if v.OutW%8 == 0 {
+		t.TW = 8
+	}
+	best := 0
+	for rows := 1; rows <= max(v.OutH, 512/v.OutW); rows++ {
+		trial := *m
+		trial.Tile = t
+		trial.Tile.BN, trial.Tile.BK = rows*v.OutW, 1
+		if v.OutW*rows%8 != 0 || trial.checkWindow() != nil {
+			continue
+		}
+		threads := trial.Tile.threads()
+		if threads < 64 || threads > 256 {
+			continue
+		}
+		warps := (threads + 31) / 32
+		score := 1000*threads/(32*warps) - 20*max(threads-128, 128-threads)/32
+		if best == 0 || score > best {
+			best, t.BN = score, rows*v.OutW
+		}
+	}
+	if best == 0 {
+		return nil
+	}
+	for _, c := range []int{8, 4, 2, 1} { // about as many taps as pay for the barriers
+		if v.Channels%c == 0 && c*v.KH*v.KW <= 100 {
+			t.BK = c
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // alongK says that B is read one by one along k: a convolution's windows in the

@@ -50,6 +50,7 @@ func (w *writer) matmul() *Matmul {
 	m := &Matmul{Batch: ir.NumElems(k.Dims[:r-2]), M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K, StoreWidth: 1}
 	m.A = w.operand(k.Product.A, r-2, r)
 	m.B = w.operand(k.Product.B, r, r-1)
+	m.B.Window = windowOf(part(k.Vals[k.Product.B].Index, r-1), part(k.Vals[k.Product.B].Index, r), r-1, r, m.N, m.K)
 	return m
 }
 

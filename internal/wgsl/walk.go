@@ -180,3 +180,74 @@ func offset(x kernel.Index, dim func(d int) string) string {
 	}
 	return "u32(" + x.Format(func(d int) string { return "i32" + dim(d) }, nil) + ")"
 }
+
+// digit is a loop variable's quotient by div, modulo size.
+type digit struct{ div, size, stride int }
+
+// digits takes apart x, a function of loop variable d of the given extent: x is the
+// sum of its digits, each times its stride, and they follow one another, the
+// fastest first. It returns nil where x is not so.
+func digits(x kernel.Index, d, extent int) (list []digit) {
+	for _, t := range x.Terms {
+		g, ok := atomDigit(t.Atom, d, extent)
+		if !ok {
+			return nil
+		}
+		g.stride = t.Coef
+		list = append(list, g)
+	}
+	slices.SortFunc(list, func(a, b digit) int { return a.div - b.div })
+	whole := 1
+	for _, g := range list {
+		if g.div != whole {
+			return nil
+		}
+		whole *= g.size
+	}
+	if whole != extent {
+		return nil
+	}
+	return list
+}
+
+func atomDigit(a *kernel.Atom, d, extent int) (g digit, ok bool) {
+	switch {
+	case a.Kind == kernel.AtomDim:
+		return digit{div: 1, size: extent}, a.N == d
+	case a.Kind == kernel.AtomVal, a.X.Const != 0, len(a.X.Terms) != 1, a.X.Terms[0].Coef != 1:
+		return g, false
+	}
+	g, ok = atomDigit(a.X.Terms[0].Atom, d, extent)
+	if !ok || g.size%a.C != 0 {
+		return g, false
+	}
+	if a.Kind == kernel.AtomDiv {
+		return digit{div: g.div * a.C, size: g.size / a.C}, true
+	}
+	return digit{div: g.div, size: a.C}, true
+}
+
+// windowOf describes B by what of its place depends on its column and on its row;
+// nil if it is not the windows of images.
+func windowOf(col, row kernel.Index, n, k, cols, rows int) *Window {
+	pixel, tap := digits(col, n, cols), digits(row, k, rows)
+	if len(pixel) == 2 { // one image
+		pixel = append(pixel, digit{size: 1})
+	}
+	if len(tap) == 2 { // one channel
+		tap = append(tap, digit{size: 1})
+	}
+	if len(pixel) != 3 || len(tap) != 3 || pixel[0].stride != 1 || tap[0].stride != 1 || pixel[1].stride != tap[1].stride {
+		return nil
+	}
+	for _, g := range append(pixel, tap...) {
+		if g.stride < 0 {
+			return nil
+		}
+	}
+	return &Window{
+		Images: pixel[2].size, OutH: pixel[1].size, OutW: pixel[0].size,
+		Channels: tap[2].size, KH: tap[1].size, KW: tap[0].size,
+		Image: pixel[2].stride, Channel: tap[2].stride, Row: tap[1].stride,
+	}
+}
