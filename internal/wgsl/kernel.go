@@ -72,13 +72,18 @@ type writer struct {
 	four    *lanes // while it is printed so
 }
 
-// Generate prints kernel k.
-func Generate(k *kernel.Kernel, opt Options) (*Shader, error) {
+func newWriter(k *kernel.Kernel, opt Options) *writer {
 	w := &writer{k: k, opt: opt, helpers: map[string]bool{}, vec4: make([]bool, len(k.Bufs)),
 		done: make([]bool, len(k.Vals)), indent: 1}
 	for d := range k.Dims {
 		w.dims = append(w.dims, fmt.Sprintf("i%d", d))
 	}
+	return w
+}
+
+// Generate prints kernel k.
+func Generate(k *kernel.Kernel, opt Options) (*Shader, error) {
+	w := newWriter(k, opt)
 	var size, groups [3]int
 	var err error
 	switch k.Kind {

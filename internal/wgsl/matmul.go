@@ -8,13 +8,13 @@ package wgsl
 // and prologues (gather, cast, normalise) and epilogues (bias, activation,
 // residual) are fused by being part of Load and Store.
 //
-// There are four loop nests. The shared one (matmul_shared.go) stages blocks of A
+// There are five loop nests. The shared one (matmul_shared.go) stages blocks of A
 // and B in workgroup memory, where the threads of a workgroup share them: for
 // large products on GPUs. The direct one (matmul_direct.go) reads global memory
 // straight into registers, for small products, where a workgroup splits the sum
 // over k among its threads because there are too few outputs to keep a GPU busy.
-// The windows (matmul_window.go) are for convolutions, and the strips
-// (matmul_strip.go) for software adapters. matmul_table.go chooses.
+// The windows (matmul_window.go) and the taps (matmul_taps.go) are for convolutions,
+// and the strips (matmul_strip.go) for software adapters. matmul_table.go chooses.
 //
 // Sums have a fixed order for a given tile, so results repeat bit for bit. Code
 // is emitted unrolled with one variable for each value that lives in a register:
@@ -50,6 +50,7 @@ type MatmulOperand struct {
 	Row, Col                                  *Walk
 
 	Window *Window // B, if its columns are the windows of images
+	Taps   *Window // B, if its rows are pixels and its columns their windows' taps
 }
 
 // Walk is an offset as a function of one index.
@@ -98,6 +99,7 @@ type Tile struct {
 
 	Window bool // keep parts of images in workgroup memory; BK is in channels
 	TW     int  // window: adjacent pixels of a thread, which has TN/TW rows of them
+	Taps   bool // a thread has all taps of a channel; BK is in rows of pixels
 }
 
 func (t Tile) String() string {
@@ -109,6 +111,8 @@ func (t Tile) String() string {
 		s += " strip"
 	case t.Window:
 		s += fmt.Sprintf(" window w%d c%d", t.TW, t.BK)
+	case t.Taps:
+		s += fmt.Sprintf(" taps r%d", t.BK)
 	default:
 		s += " direct"
 	}
@@ -159,6 +163,11 @@ func (m *Matmul) Check(lim TileLimits) error {
 			return err
 		}
 	}
+	if t.Taps {
+		if err := m.checkTaps(); err != nil {
+			return err
+		}
+	}
 	if n := t.threads(); n > lim.Invocations {
 		return fmt.Errorf("wgsl: matmul tile %v: %d threads, the device allows %d", t, n, lim.Invocations)
 	}
@@ -176,6 +185,9 @@ func (m *Matmul) sharedBytes() int {
 	case t.Window:
 		weights, pixels := m.windowVecs()
 		return 16 * (weights + pixels)
+	case t.Taps:
+		a, b := m.tapsVecs()
+		return 16 * (a + b)
 	}
 	return 4 * directFloats(t)
 }
@@ -195,6 +207,8 @@ func (m *Matmul) Body() (decls, body string, workgroup, dispatch [3]int) {
 		m.strip(w)
 	case m.Tile.Window:
 		decls = m.window(w)
+	case m.Tile.Taps:
+		decls = m.taps(w)
 	default:
 		decls = m.direct(w)
 	}

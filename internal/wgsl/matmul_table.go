@@ -73,7 +73,7 @@ func Candidates(m *Matmul, lim TileLimits) []Tile {
 	}
 	trial := *m
 	var out []Tile
-	for _, t := range append(list(m), Tile{BM: 16, BN: 16, TM: 4, TN: 4}, Tile{BM: 8, BN: 8, TM: 1, TN: 1}) {
+	for _, t := range append(list(m, lim), Tile{BM: 16, BN: 16, TM: 4, TN: 4}, Tile{BM: 8, BN: 8, TM: 1, TN: 1}) {
 		trial.Tile = t
 		if trial.Check(lim) != nil {
 			continue
@@ -94,7 +94,7 @@ func (m *Matmul) workgroups(bm, bn int) int {
 	return (m.M + bm - 1) / bm * ((m.N + bn - 1) / bn) * max(m.Batch, 1)
 }
 
-func softwareTiles(m *Matmul) []Tile {
+func softwareTiles(m *Matmul, _ TileLimits) []Tile {
 	wide := Tile{BM: 32, BN: 32, TM: 8, TN: 8}
 	strips := stripTiles(m)
 	switch {
@@ -106,7 +106,7 @@ func softwareTiles(m *Matmul) []Tile {
 	return []Tile{{BM: 1, BN: 32, TM: 1, TN: 4}, wide}
 }
 
-func hardwareTiles(m *Matmul) []Tile {
+func hardwareTiles(m *Matmul, lim TileLimits) []Tile {
 	large := []Tile{
 		{BM: 128, BN: 128, BK: 32, TM: 8, TN: 8, Shared: true, Stages: 1},
 		{BM: 128, BN: 128, BK: 16, TM: 8, TN: 8, Shared: true, Stages: 2},
@@ -123,6 +123,9 @@ func hardwareTiles(m *Matmul) []Tile {
 		{BM: 32, BN: 32, BK: 32, TM: 4, TN: 4, SplitK: 4, Shared: true, Stages: 2},
 	}
 	few := m.workgroups(64, 64) < 300 // tiles that would leave a large GPU partly idle
+	if taps := tapsTiles(m, lim); len(taps) > 0 && m.enoughTaps(taps[0], 1) {
+		return append(taps, medium...)
+	}
 	if windows := windowTiles(m); len(windows) > 0 && m.workgroups(windows[0].BM, windows[0].BN) >= 200 {
 		return append(windows, medium...)
 	}
@@ -171,38 +174,61 @@ func hardwareTiles(m *Matmul) []Tile {
 // pixels as leave few lanes of a workgroup of about 128 threads idle.
 func windowTiles(m *Matmul) (out []Tile) {
 	v := m.B.Window
-	if v == nil || v.OutW%4 != 0 || m.M%8 != 0 {
+	if v == nil || v.OutW%4 != 0 || m.M%8 != 0 || m.K < 64 {
 		return nil
 	}
-	t := Tile{BM: 32, TM: 8, TN: 8, TW: 4, Window: true}
+	t := Tile{BM: 32, TM: 8, TN: 8, TW: 4, BK: 1, Window: true}
 	if v.OutW%8 == 0 {
 		t.TW = 8
 	}
-	best := 0
-	for rows := 1; rows <= max(v.OutH, 512/v.OutW); rows++ {
-		trial := *m
-		trial.Tile = t
-		trial.Tile.BN, trial.Tile.BK = rows*v.OutW, 1
-		if v.OutW*rows%8 != 0 || trial.checkWindow() != nil {
+	best, bn := 0, 0
+	trial := *m
+	for t.BN = v.OutW; t.BN <= max(v.OutH*v.OutW, 512); t.BN += v.OutW {
+		if trial.Tile = t; t.BN%t.TN != 0 || trial.checkWindow() != nil {
 			continue
 		}
-		threads := trial.Tile.threads()
+		threads := t.threads()
 		if threads < 64 || threads > 256 {
 			continue
 		}
-		warps := (threads + 31) / 32
-		score := 1000*threads/(32*warps) - 20*max(threads-128, 128-threads)/32
-		if best == 0 || score > best {
-			best, t.BN = score, rows*v.OutW
+		busy := 1000 * threads / ((threads + 31) / 32 * 32)
+		if score := busy - max(threads-128, 128-threads)/2; score > best {
+			best, bn = score, t.BN
 		}
 	}
 	if best == 0 {
 		return nil
 	}
-	for _, c := range []int{8, 4, 2, 1} { // about as many taps as pay for the barriers
-		if v.Channels%c == 0 && c*v.KH*v.KW <= 100 {
+	t.BN = bn
+	for _, c := range []int{8, 4, 2, 1} { // more pay for fewer barriers in memory that other workgroups could use
+		if v.Channels%c == 0 && c*v.KH*v.KW <= 50 {
 			t.BK = c
 			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// tapsTiles are for gradients of a convolution's weights: 72 or 100 sums to a
+// thread, 128 threads, and as many rows of pixels as leave memory for others.
+func tapsTiles(m *Matmul, lim TileLimits) (out []Tile) {
+	v := m.B.Taps
+	if v == nil || v.KH*v.KW < 4 || v.KH*v.KW > 32 || m.M%8 != 0 {
+		return nil
+	}
+	t := Tile{TM: 8, TN: v.KH * v.KW, Taps: true}
+	if t.TN > 12 || m.M < 64 {
+		t.TM = 4
+	}
+	t.BM = 8 * t.TM
+	lim.WorkgroupStorage = min(lim.WorkgroupStorage, 25<<10)
+	for _, channels := range []int{16, 8} {
+		for _, rows := range []int{4, 2, 1} {
+			t.BN, t.BK = channels*t.TN, rows
+			trial := *m
+			if trial.Tile = t; trial.Check(lim) == nil {
+				out = append(out, t)
+			}
 		}
 	}
 	return out

@@ -26,7 +26,7 @@ func (w *writer) matmulKernel() (size, groups [3]int, err error) {
 		m.A.Vec4, m.B.Vec4 = "", ""
 		m.StoreStrip = w.stripEpilogue
 	}
-	w.wide = !m.Tile.Strip && m.N%4 == 0 && m.Tile.TN%4 == 0
+	w.wide = !m.Tile.Strip && !m.Tile.Taps && m.N%4 == 0 && m.Tile.TN%4 == 0
 	if w.wide {
 		m.StoreWidth = 4
 	}
@@ -50,7 +50,9 @@ func (w *writer) matmul() *Matmul {
 	m := &Matmul{Batch: ir.NumElems(k.Dims[:r-2]), M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K, StoreWidth: 1}
 	m.A = w.operand(k.Product.A, r-2, r)
 	m.B = w.operand(k.Product.B, r, r-1)
-	m.B.Window = windowOf(part(k.Vals[k.Product.B].Index, r-1), part(k.Vals[k.Product.B].Index, r), r-1, r, m.N, m.K)
+	col, row := part(k.Vals[k.Product.B].Index, r-1), part(k.Vals[k.Product.B].Index, r)
+	m.B.Window = windowOf(col, row, r-1, r, m.N, m.K)
+	m.B.Taps = m.tapsOf(windowOf(row, col, r, r-1, m.K, m.N))
 	return m
 }
 

@@ -19,10 +19,13 @@ import (
 )
 
 const (
-	splitBelow  = 264  // workgroups of 64x64 that fill a large GPU twice
-	splitTarget = 1200 // workgroups wanted: so many that it hardly matters how the last ones fall
-	splitLeast  = 256  // steps of k that a part has at least
-	splitMost   = 1024 // parts
+	splitBelow  = 264     // workgroups of 64x64 that fill a large GPU twice
+	splitTarget = 1200    // workgroups wanted: so many that it hardly matters how the last ones fall
+	splitLeast  = 256     // steps of k that a part has at least
+	splitMost   = 1024    // parts
+	tapsMost    = 1 << 17 // threads wanted of tiles of taps, which do more each
+	tapsFewest  = 1 << 15 // threads with which they are worth it
+	tapsLeast   = 512     // steps of k that such a part has at least
 )
 
 // SplitLongSums rewrites the products of a plan whose sums are worth splitting.
@@ -33,8 +36,8 @@ func SplitLongSums(p *plan.Plan, lim TileLimits) {
 	}
 	var kernels []*kernel.Kernel
 	for _, k := range p.Kernels {
-		if parts := splitParts(k); parts > 1 {
-			first, second := split(p, k, parts)
+		if parts, taps := splitParts(k, lim); parts > 1 {
+			first, second := split(p, k, parts, taps)
 			kernels = append(kernels, first, second)
 			continue
 		}
@@ -46,25 +49,48 @@ func SplitLongSums(p *plan.Plan, lim TileLimits) {
 	}
 }
 
-// splitParts is into how many parts the sum of k is cut; 1 is not at all.
-func splitParts(k *kernel.Kernel) int {
+// splitParts is into how many parts the sum of k is cut; 1 is not at all. taps is
+// what split takes.
+func splitParts(k *kernel.Kernel, lim TileLimits) (parts, taps int) {
 	if k.Kind != kernel.MatMul {
-		return 1
+		return 1, 0
 	}
-	r := len(k.Dims)
-	m := Matmul{Batch: ir.NumElems(k.Dims[:r-2]), M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K}
+	m := newWriter(k, Options{}).matmul()
+	if tiles := tapsTiles(m, lim); len(tiles) > 0 {
+		if n := tapsParts(k, m, tiles[0]); m.enoughTaps(tiles[0], n) {
+			return n, tiles[0].TN
+		}
+	}
 	have := m.workgroups(64, 64)
 	if have >= splitBelow || m.K < 4*splitLeast {
-		return 1
+		return 1, 0
 	}
 	want := min((splitTarget+have-1)/have, m.K/splitLeast, splitMost)
+	parts = 1
+	for n := 2; n <= want; n++ {
+		if m.K%n == 0 && splittable(k, n) {
+			parts = n
+		}
+	}
+	return parts, 0
+}
+
+// tapsParts is splitParts for a tile of taps: parts are whole images.
+func tapsParts(k *kernel.Kernel, m *Matmul, t Tile) int {
+	have := m.workgroups(t.BM, t.BN) * t.threads()
 	best := 1
-	for parts := 2; parts <= want; parts++ {
-		if m.K%parts == 0 && splittable(k, parts) {
+	for parts := 2; parts <= m.K/tapsLeast && have*parts <= tapsMost; parts++ {
+		if m.B.Taps.Images%parts == 0 && splittable(k, parts) {
 			best = parts
 		}
 	}
 	return best
+}
+
+// enoughTaps reports whether the product, cut into parts, keeps a GPU busy with a
+// tile of taps.
+func (m *Matmul) enoughTaps(t Tile, parts int) bool {
+	return m.K/parts >= tapsLeast && m.workgroups(t.BM, t.BN)*t.threads()*parts >= tapsFewest
 }
 
 // splittable reports whether both operands' places stay sums of functions of one
@@ -92,7 +118,11 @@ func splitIndex(x kernel.Index, r, size, parts int) kernel.Index {
 	}, func(a *kernel.Atom) kernel.Index { return kernel.FromVal(a.N, a.Hi+1) })
 }
 
-func split(p *plan.Plan, k *kernel.Kernel, parts int) (first, second *kernel.Kernel) {
+// split makes the two kernels. taps, if not 0, is how many of the product's columns
+// are the taps of one channel. A thread has all of them then, and its neighbours
+// have other rows: the partial sums lie in the order of tap, channel, row, so that
+// those are stored side by side.
+func split(p *plan.Plan, k *kernel.Kernel, parts, taps int) (first, second *kernel.Kernel) {
 	r := len(k.Dims)
 	results := ir.NumElems(k.Dims)
 	temp := len(p.Buffers)
@@ -117,23 +147,53 @@ func split(p *plan.Plan, k *kernel.Kernel, parts int) (first, second *kernel.Ker
 		first.Vals = append(first.Vals, load)
 	}
 	first.Vals = append(first.Vals, kernel.Val{Kind: kernel.Acc, DType: ir.F32, Mask: -1})
-	var at kernel.Index
-	for d, n := range first.Dims {
-		at = at.Mul(n).Add(kernel.Dim(d, n))
+	order := slices.Clone(k.Dims) // of the partial sums
+	inOrder := func(x kernel.Index) kernel.Index { return x }
+	vars := make([]kernel.Index, r) // the results' indices by loop variables of first
+	for d, n := range k.Dims {
+		vars[d] = kernel.Dim(d+1, n)
+	}
+	if taps > 0 {
+		rows, columns := k.Dims[r-2], k.Dims[r-1]
+		order = append(order[:r-2], taps, columns/taps, rows)
+		column := vars[r-1]
+		vars = append(vars[:r-2], column.Mod(taps), column.Div(taps), vars[r-2])
+		inOrder = func(x kernel.Index) kernel.Index {
+			return x.Subst(func(a *kernel.Atom) kernel.Index {
+				switch a.N {
+				case r - 2:
+					return kernel.Dim(r, rows)
+				case r - 1:
+					return kernel.Dim(r-1, columns/taps).Mul(taps).Add(kernel.Dim(r-2, taps))
+				}
+				return kernel.Dim(a.N, a.Hi+1)
+			}, func(a *kernel.Atom) kernel.Index { return kernel.FromVal(a.N, a.Hi+1) })
+		}
+	}
+	at := kernel.Dim(0, parts)
+	for d, n := range order {
+		at = at.Mul(n).Add(vars[d])
 	}
 	first.Stores = []kernel.Store{{Val: 2, Buf: len(first.Bufs), Index: at}}
 	first.Bufs = append(first.Bufs, kernel.Buf{ID: temp, DType: ir.F32, Elems: parts * results, Write: true})
 
 	// Their sum, and the rest of the program. Operand A becomes the load of a
 	// partial sum, the product's sum the reduction's result.
-	second = &kernel.Kernel{Kind: kernel.Reduce, Dims: append(slices.Clone(k.Dims), parts), Outer: r}
+	outer := len(order)
+	second = &kernel.Kernel{Kind: kernel.Reduce, Dims: append(slices.Clone(order), parts), Outer: outer}
 	second.Name = "sum_of_parts_" + size(second.Dims...)
 	second.Vals = slices.Clone(k.Vals)
 	second.Stores = slices.Clone(k.Stores)
 	second.Stages = []kernel.Stage{{Op: ir.OpSum, Val: k.Product.A}}
-	at = kernel.Dim(r, parts).Mul(results)
+	for i := range second.Vals {
+		second.Vals[i].Index = inOrder(second.Vals[i].Index)
+	}
+	for i := range second.Stores {
+		second.Stores[i].Index = inOrder(second.Stores[i].Index)
+	}
+	at = kernel.Dim(outer, parts).Mul(results)
 	stride := results
-	for d, n := range k.Dims {
+	for d, n := range order {
 		stride /= n
 		at = at.Add(kernel.Dim(d, n).Mul(stride))
 	}

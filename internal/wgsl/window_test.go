@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/weft-ml/weft/internal/gpu"
+	"github.com/weft-ml/weft/internal/grad"
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/kernel"
 )
@@ -106,6 +107,38 @@ func TestMatmulWindows(t *testing.T) {
 	}
 }
 
+// Gradients of weights: channels in one workgroup and in several, chunks of one row
+// and more, rows of any width, rows of the product beyond M, against a plain tile.
+func TestMatmulTaps(t *testing.T) {
+	d := openGPU(t)
+	for _, c := range []struct {
+		n, c, h, w, o, kh, kw int
+		tiles                 []Tile
+	}{
+		{3, 4, 6, 10, 6, 3, 3, []Tile{ // rows of 8 pixels
+			{BM: 8, BN: 36, TM: 4, TN: 9, BK: 2}, {BM: 4, BN: 18, TM: 1, TN: 9, BK: 4}, {BM: 8, BN: 9, TM: 2, TN: 9, BK: 1},
+		}},
+		{2, 2, 7, 9, 4, 2, 3, []Tile{{BM: 4, BN: 12, TM: 2, TN: 6, BK: 3}}}, // 7 pixels
+		{2, 3, 5, 10, 5, 3, 5, []Tile{{BM: 4, BN: 15, TM: 1, TN: 15, BK: 3}, {BM: 8, BN: 45, TM: 2, TN: 15, BK: 1}}},
+	} {
+		x, w := input("x", ir.F32, c.n, c.c, c.h, c.w), input("w", ir.F32, c.o, c.c, c.kh, c.kw)
+		y := ir.Conv(x, w, []int{1, 1}, []int{1, 1}, 1)
+		p := build(t, grad.Of(y, []*ir.Node{w}, input("g", ir.F32, y.Shape...))...)
+		k := p.Kernels[len(p.Kernels)-1]
+		want := runKernel(t, d, k, Tile{BM: 8, BN: 8, TM: 1, TN: 1}, limits(d), rand.New(rand.NewPCG(5, 6)))
+		for _, tile := range c.tiles {
+			tile.Taps = true
+			got := runKernel(t, d, k, tile, limits(d), rand.New(rand.NewPCG(5, 6)))
+			for i := range want {
+				if diff := math.Abs(float64(got[i] - want[i])); !(diff < 1e-4) {
+					t.Errorf("%s, %v: element %d is %v, want %v", k.Name, tile, i, got[i], want[i])
+					break
+				}
+			}
+		}
+	}
+}
+
 // matmulOf is how the first product of what computes out looks to the template.
 func matmulOf(t *testing.T, lim TileLimits, out *ir.Node) (m Matmul) {
 	t.Helper()
@@ -150,11 +183,10 @@ func TestWindowTiles(t *testing.T) {
 		lim           TileLimits
 		want          string
 	}{
-		{512, 32, 24, 32, 5, roomy, "32x400/8x8 window w4 c4"},
 		{512, 32, 24, 32, 5, browser, "32x400/8x8 window w4 c2"},
-		{512, 32, 28, 32, 5, roomy, "32x192/8x8 window w8 c4"},
+		{512, 32, 28, 32, 5, roomy, "32x192/8x8 window w8 c2"},
 		{512, 64, 34, 64, 3, browser, "32x256/8x8 window w8 c4"},
-		{512, 32, 10, 64, 3, roomy, "32x256/8x8 window w8 c8"},
+		{512, 512, 6, 512, 3, roomy, "32x256/8x8 window w4 c4"},
 		{512, 32, 10, 64, 3, browser, "32x256/8x8 window w8 c4"},
 	} {
 		x, w := input("x", ir.F32, c.n, c.c, c.h, c.h), input("w", ir.F32, c.o, c.c, c.k, c.k)
@@ -166,5 +198,41 @@ func TestWindowTiles(t *testing.T) {
 	m := matmulOf(t, roomy, ir.Conv(input("x", ir.F32, 1, 32, 24, 24), input("w", ir.F32, 32, 32, 5, 5), []int{1, 1}, []int{1, 1}, 1))
 	if m.Tile.Window {
 		t.Errorf("one image: %v", m.Tile)
+	}
+}
+
+// Gradients of weights: the tile, and into how many parts of whole images their
+// sums are cut. Partial sums lie in the order of tap, channel, row.
+func TestTapsTiles(t *testing.T) {
+	browser := TileLimits{WorkgroupStorage: 16 << 10, Invocations: 256}
+	for _, c := range []struct {
+		n, c, h, o, k int
+		lim           TileLimits
+		parts         int
+		tile          string
+	}{
+		{512, 32, 24, 32, 5, roomy, 256, "32x400/4x25 taps r4"},
+		{512, 32, 24, 32, 5, browser, 256, "32x400/4x25 taps r2"},
+		{512, 64, 34, 64, 3, roomy, 256, "64x144/8x9 taps r1"},
+		{512, 512, 6, 512, 3, roomy, 4, "64x144/8x9 taps r4"},
+	} {
+		x, w := input("x", ir.F32, c.n, c.c, c.h, c.h), input("w", ir.F32, c.o, c.c, c.k, c.k)
+		y := ir.Conv(x, w, []int{1, 1}, []int{1, 1}, 1)
+		p := build(t, grad.Of(y, []*ir.Node{w}, input("g", ir.F32, y.Shape...))...)
+		SplitLongSums(p, c.lim)
+		if len(p.Kernels) != 2 || p.Kernels[0].Dims[0] != c.parts {
+			t.Fatalf("%d kernels:\n%v", len(p.Kernels), p)
+		}
+		var tile Tile
+		if _, err := Generate(p.Kernels[0], Options{Tile: c.lim, Arena: func(int) bool { return true }, Pick: func(m *Matmul) Tile { tile = m.Tile; return m.Tile }}); err != nil {
+			t.Fatal(err)
+		}
+		if got := tile.String(); got != c.tile {
+			t.Errorf("%d images of %dx%dx%d: %s, want %s", c.n, c.c, c.h, c.h, got, c.tile)
+		}
+		at := p.Kernels[0].Stores[0].Index.Eval(func(d int) int { return []int{0, 2, 3*c.k*c.k + 1}[d] })
+		if want := (1*c.c+3)*c.o + 2; at != want {
+			t.Errorf("row 2, channel 3, tap 1 is stored at %d, want %d", at, want)
+		}
 	}
 }

@@ -222,13 +222,22 @@ func convTiles(k *kernel.Kernel) (out []wgsl.Tile) {
 	if m*n < 1<<17 {
 		out = append(out, splitTiles([]direct{{16, 16, 4, 4}, {8, 8, 4, 4}, {16, 32, 4, 4}, {32, 16, 4, 4}, {8, 16, 4, 4}, {32, 32, 8, 4}})...)
 	}
-	for _, bm := range []int{32, 64, 128} {
-		for _, bn := range []int{64, 72, 80, 100, 128, 144, 160, 192, 200, 256, 288, 320, 384, 400, 512, 576} {
-			for _, tn := range []struct{ n, w int }{{4, 4}, {8, 4}, {8, 8}, {16, 4}} {
-				for _, tm := range []int{4, 8} {
-					for _, bk := range []int{1, 2, 4, 8} {
-						if threads := bm / tm * bn / tn.n; bm < 2*m && threads >= 64 && threads <= 512 {
-							out = append(out, wgsl.Tile{BM: bm, BN: bn, TM: tm, TN: tn.n, TW: tn.w, BK: bk, Window: true})
+	for _, bm := range []int{32, 64} {
+		for _, bn := range []int{64, 80, 128, 144, 192, 256, 288, 320, 384, 400, 512} {
+			for _, tn := range []struct{ n, w int }{{8, 4}, {8, 8}, {16, 4}} {
+				for _, bk := range []int{2, 4, 8} {
+					if threads := bm / 8 * bn / tn.n; bm < 2*m && threads >= 64 && threads <= 256 {
+						out = append(out, wgsl.Tile{BM: bm, BN: bn, TM: 8, TN: tn.n, TW: tn.w, BK: bk, Window: true})
+					}
+				}
+			}
+		}
+		for _, taps := range []int{9, 25} {
+			for _, channels := range []int{8, 16, 32, 64} {
+				for _, tm := range []int{1, 2, 4, 8} {
+					for _, bk := range []int{1, 2, 4, 5} {
+						if threads := bm / tm * channels; bm < 2*m && threads >= 64 && threads <= 256 {
+							out = append(out, wgsl.Tile{BM: bm, BN: channels * taps, TM: tm, TN: taps, BK: bk, Taps: true})
 						}
 					}
 				}
