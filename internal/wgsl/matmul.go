@@ -218,7 +218,12 @@ func (m *Matmul) Body() (decls, body string, workgroup, dispatch [3]int) {
 // place declares mm_b, and mm_m0 and mm_n0, the tile's first row and column, and
 // returns the number of workgroups.
 func (m *Matmul) place(w *mmWriter) (dispatch [3]int) {
-	tilesM, tilesN, batch := (m.M+m.Tile.BM-1)/m.Tile.BM, (m.N+m.Tile.BN-1)/m.Tile.BN, max(m.Batch, 1)
+	n := m.N
+	if m.Tile.Window {
+		s := m.windowShape()
+		n = s.pixels()
+	}
+	tilesM, tilesN, batch := (m.M+m.Tile.BM-1)/m.Tile.BM, (n+m.Tile.BN-1)/m.Tile.BN, max(m.Batch, 1)
 	x, y, z := "wid.x", "wid.y", "wid.z"
 	dispatch = [3]int{tilesN, tilesM, batch}
 	if total := tilesM * tilesN * batch; max(tilesM, tilesN, batch) > maxGroups {

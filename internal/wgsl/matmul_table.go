@@ -25,22 +25,29 @@ package wgsl
 //	64 x 128 x 10 NN               16x16 direct k4         3.8 us
 //	1 x 128 x 784 NT               4x1 direct k32          3.7 us (-set narrow)
 //
-// Convolutions (the windows of an image as B, read one by one), on the same GPU, by
-// gpubench -set conv; "part" is a weight's gradient, whose sum is split (split.go):
+// Convolutions on an NVIDIA H100, by gpubench -set conv; "part" is a weight's
+// gradient, whose sum is split (split.go); in brackets the best shared tile:
 //
-//	32 x 204800 x 800              32x128 bk16            21 TFLOP/s
-//	32 x 294912 x 800              32x128 bk16            23
-//	32 x 800 x 6400 part           32x128 bk32 k2         18
-//	64 x 524288 x 576              64x64 bk16             33
-//	64 x 576 x 8192 part           64x64/4x8 bk16         27
-//	128 x 131072 x 1152            128x128 bk16 st2       36
-//	256 x 32768 x 2304             128x128 bk16 st2       37
-//	512 x 8192 x 4608              128x128 bk16 st2       33
-//	512 x 4608 x 8192              64x64/4x8 bk16         27
+//	32 x 204800 x 800              32x400 window w4 c2    32 TFLOP/s (22)
+//	32 x 294912 x 800              32x192 window w8 c2    36 (24)
+//	32 x 800 x 204800 part         32x400 taps r4         35 to 38 (25)
+//	64 x 524288 x 576              32x256 window w8 c4    37 (33)
+//	64 x 576 x 524288 part         64x144 taps r1         36 (31)
+//	128 x 131072 x 1152            32x256 window w8 c4    38 (37)
+//	128 x 1152 x 131072 part       64x144 taps r4         35 (34)
+//	256 x 32768 x 2304             32x256 window w8 c4    38 (37)
+//	256 x 2304 x 32768 part        64x144 taps r4         36 (34)
+//	512 x 8192 x 4608              32x256 window w4 c4    32 (35)
+//	512 x 4608 x 8192 part         64x144 taps r4         34 (34)
+//	64 x 288 x 32768 part          64x64/4x8 bk16         18 to 23
 //
-// Tried and not better: windows over aligned rows read as vec4s and shifted in
-// registers (2 % at most), loads with adjacent threads on adjacent pixels and on
-// adjacent k, stored along k (10 % slower), 8x16 values per thread.
+// In a training step, where the card's clock has risen, these are some percent
+// faster. Tried for the shared nest and not better: windows over aligned rows read
+// as vec4s and shifted in registers (2 % at most), loads with adjacent threads on
+// adjacent pixels and on adjacent k, stored along k (10 % slower), 8x16 values per
+// thread. Tried for windows: more memory than 25 KiB costs a tenth and more, since
+// fewer workgroups run at once; so does a workgroup that is no multiple of 32
+// threads.
 //
 // A dependent dispatch that does nothing takes 3.1 to 3.8 us there (-set floor).
 // What -set large and -set middle showed besides: larger thread tiles (8x16) and
@@ -126,7 +133,7 @@ func hardwareTiles(m *Matmul, lim TileLimits) []Tile {
 	if taps := tapsTiles(m, lim); len(taps) > 0 && m.enoughTaps(taps[0], 1) {
 		return append(taps, medium...)
 	}
-	if windows := windowTiles(m); len(windows) > 0 && m.workgroups(windows[0].BM, windows[0].BN) >= 200 {
+	if windows := windowTiles(m); len(windows) > 0 && m.windowGroups(windows[0]) >= 200 {
 		return append(windows, medium...)
 	}
 	switch {
@@ -174,16 +181,17 @@ func hardwareTiles(m *Matmul, lim TileLimits) []Tile {
 // pixels as leave few lanes of a workgroup of about 128 threads idle.
 func windowTiles(m *Matmul) (out []Tile) {
 	v := m.B.Window
-	if v == nil || v.OutW%4 != 0 || m.M%8 != 0 || m.K < 64 {
-		return nil
+	if v == nil || v.OutW < v.KW || m.M%8 != 0 || m.K < 64 {
+		return nil // with more taps than pixels it is a gradient of weights
 	}
 	t := Tile{BM: 32, TM: 8, TN: 8, TW: 4, BK: 1, Window: true}
-	if v.OutW%8 == 0 {
+	if v.OutW%8 == 0 || v.OutW%8 > 4 || v.OutH%2 != 0 && v.OutW > 4 {
 		t.TW = 8
 	}
+	wide := (v.OutW + t.TW - 1) / t.TW * t.TW
 	best, bn := 0, 0
 	trial := *m
-	for t.BN = v.OutW; t.BN <= max(v.OutH*v.OutW, 512); t.BN += v.OutW {
+	for t.BN = wide; t.BN <= max(v.OutH*wide, 512); t.BN += wide {
 		if trial.Tile = t; t.BN%t.TN != 0 || trial.checkWindow() != nil {
 			continue
 		}
@@ -191,22 +199,37 @@ func windowTiles(m *Matmul) (out []Tile) {
 		if threads < 64 || threads > 256 {
 			continue
 		}
-		busy := 1000 * threads / ((threads + 31) / 32 * 32)
+		s := trial.windowShape()
+		busy := 1000 * threads / ((threads + 31) / 32 * 32) * (v.OutW * v.OutH) / (s.wide * s.tall)
 		if score := busy - max(threads-128, 128-threads)/2; score > best {
 			best, bn = score, t.BN
 		}
 	}
-	if best == 0 {
+	if best < 500 {
 		return nil
 	}
 	t.BN = bn
-	for _, c := range []int{8, 4, 2, 1} { // more pay for fewer barriers in memory that other workgroups could use
-		if v.Channels%c == 0 && c*v.KH*v.KW <= 50 {
+	// More channels mean fewer barriers, and more memory, of which there is enough
+	// where few workgroups share it.
+	taps := 50
+	if m.windowGroups(t) < 400 {
+		taps = 100
+	}
+	for _, c := range []int{8, 4, 2, 1} {
+		if v.Channels%c == 0 && c*v.KH*v.KW <= taps {
 			t.BK = c
 			out = append(out, t)
 		}
 	}
 	return out
+}
+
+// windowGroups are the workgroups of a tile of windows.
+func (m *Matmul) windowGroups(t Tile) int {
+	trial := *m
+	trial.Tile = t
+	s := trial.windowShape()
+	return (m.M + t.BM - 1) / t.BM * ((s.pixels() + t.BN - 1) / t.BN) * max(m.Batch, 1)
 }
 
 // tapsTiles are for gradients of a convolution's weights: 72 or 100 sums to a
@@ -223,7 +246,7 @@ func tapsTiles(m *Matmul, lim TileLimits) (out []Tile) {
 	t.BM = 8 * t.TM
 	lim.WorkgroupStorage = min(lim.WorkgroupStorage, 25<<10)
 	for _, channels := range []int{16, 8} {
-		for _, rows := range []int{4, 2, 1} {
+		for _, rows := range []int{7, 5, 4, 3, 2, 1} {
 			t.BN, t.BK = channels*t.TN, rows
 			trial := *m
 			if trial.Tile = t; trial.Check(lim) == nil {

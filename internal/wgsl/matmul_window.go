@@ -9,6 +9,9 @@ package wgsl
 // and 8x8 sums, 62 reads of 16 bytes feed 1600 multiply-adds, where the shared nest
 // needs 100, and global memory is read a twentieth as often.
 //
+// Images whose sides do not fit are computed as if they were wider and higher; what
+// is beyond their edges comes from pixels read twice and is not stored.
+//
 // The sum over a window is in the order of k, as everywhere.
 
 import "fmt"
@@ -28,25 +31,36 @@ type Window struct {
 // windowShape is how a tile lies in the images.
 type windowShape struct {
 	*Window
+	wide   int // width of an image in whole threads' pixels
+	tall   int // height in whole workgroups' rows
 	images int // of a workgroup
 	rows   int // of output that a workgroup computes in an image
 	high   int // rows of output of a thread
 	patchH int // rows that a workgroup keeps of a channel
 	patchV int // fours in such a row
 	taps   int
-	pixels int // threads side by side along N
 }
 
 func (m *Matmul) windowShape() windowShape {
 	t, v := m.Tile, m.B.Window
-	s := windowShape{Window: v, images: 1, rows: t.BN / v.OutW, high: t.TN / t.TW, taps: v.KH * v.KW, pixels: t.BN / t.TN}
+	s := windowShape{Window: v, images: 1, high: t.TN / t.TW, taps: v.KH * v.KW}
+	s.wide = (v.OutW + t.TW - 1) / t.TW * t.TW
+	s.rows = t.BN / s.wide
+	s.tall = (v.OutH + s.rows - 1) / s.rows * s.rows
 	if s.rows > v.OutH {
-		s.images, s.rows = s.rows/v.OutH, v.OutH
+		s.tall = (v.OutH + s.high - 1) / s.high * s.high
+		s.images, s.rows = s.rows/s.tall, s.tall
 	}
 	s.patchH = s.rows + v.KH - 1
-	s.patchV = (v.OutW + v.KW - 1 + 3) / 4
+	s.patchV = (s.wide + v.KW - 1 + 3) / 4
 	return s
 }
+
+// exact reports whether the images fit.
+func (s *windowShape) exact() bool { return s.wide == s.OutW && s.tall == s.OutH }
+
+// pixels are those of all images, with what lies beyond their edges.
+func (s *windowShape) pixels() int { return s.Images * s.wide * s.tall }
 
 // checkWindow says why the tile cannot be used for windows.
 func (m *Matmul) checkWindow() error {
@@ -54,11 +68,15 @@ func (m *Matmul) checkWindow() error {
 	if v == nil {
 		return fmt.Errorf("wgsl: matmul tile %v: B is not the windows of an image", t)
 	}
-	if t.TW <= 0 || t.TW%4 != 0 || t.TN%t.TW != 0 || v.OutW%t.TW != 0 || t.TM%4 != 0 || t.BK <= 0 || v.Channels%t.BK != 0 || t.SplitK > 1 || t.Shared || t.Strip {
+	if t.TW <= 0 || t.TW%4 != 0 || t.TN%t.TW != 0 || t.TM%4 != 0 || t.BK <= 0 || v.Channels%t.BK != 0 || t.SplitK > 1 || t.Shared || t.Strip {
 		return fmt.Errorf("wgsl: matmul tile %v: windows want threads' tiles in fours and whole chunks of channels", t)
 	}
-	if rows, high := t.BN/v.OutW, t.TN/t.TW; t.BN%v.OutW != 0 || rows%high != 0 || rows > v.OutH && (rows%v.OutH != 0 || v.OutH%high != 0) || rows <= v.OutH && v.OutH%rows != 0 {
-		return fmt.Errorf("wgsl: matmul tile %v: windows want whole rows of pixels of whole images, or of one", t)
+	wide := (v.OutW + t.TW - 1) / t.TW * t.TW
+	if t.BN%wide != 0 {
+		return fmt.Errorf("wgsl: matmul tile %v: windows want whole rows of pixels", t)
+	}
+	if s := m.windowShape(); s.rows%s.high != 0 || s.images == 0 || s.images*s.rows*wide != t.BN {
+		return fmt.Errorf("wgsl: matmul tile %v: windows want rows of whole images, or of one", t)
 	}
 	return nil
 }
@@ -72,7 +90,7 @@ func (m *Matmul) windowVecs() (weights, pixels int) {
 func (m *Matmul) window(w *mmWriter) (decls string) {
 	t, s := m.Tile, m.windowShape()
 	across := t.BM / t.TM // threads side by side along M
-	perRow := s.OutW / t.TW
+	perRow := s.wide / t.TW
 	// Threads of one warp read few different weights and adjacent pixels.
 	w.line("let mm_ty = lix %% %du;", across)
 	w.line("let mm_px = lix / %du;", across)
@@ -103,17 +121,44 @@ func (m *Matmul) window(w *mmWriter) (decls string) {
 	w.line("}")
 	w.depth--
 	w.line("}")
+	m.windowStores(w, s, across)
+	weights, pixels := m.windowVecs()
+	return fmt.Sprintf("var<workgroup> mm_wa: array<vec4<f32>, %d>;\nvar<workgroup> mm_wb: array<vec4<f32>, %d>;\n", weights, pixels)
+}
+
+// windowStores emits the stores, one by one where images do not fit.
+func (m *Matmul) windowStores(w *mmWriter, s windowShape, across int) {
+	t := m.Tile
+	w.line("let mm_image = mm_i0 + mm_g;")
+	w.line("let mm_top = mm_y0 + mm_y * %du;", s.high)
+	w.line("let mm_left = mm_x * %du;", t.TW)
+	guard := s.Images%s.images != 0
 	for i := range t.TM {
+		row := fmt.Sprintf("mm_m0 + mm_ty * 4u + %du", i/4*across*4+i%4)
 		for j := range s.high {
 			for v := range t.TW / 4 {
-				row := fmt.Sprintf("mm_m0 + mm_ty * 4u + %du", i/4*across*4+i%4)
-				col := fmt.Sprintf("mm_n0 + mm_g * %du + (mm_y * %du + %du) * %du + mm_x * %du + %du", s.OutH*s.OutW, s.high, j, s.OutW, t.TW, 4*v)
-				m.store(w, 4, fmt.Sprintf("mm_c%d_%d", i, j*t.TW/4+v), row, col, m.M%t.BM != 0, m.N%t.BN != 0)
+				acc := fmt.Sprintf("mm_c%d_%d", i, j*t.TW/4+v)
+				at := func(x int) string {
+					return fmt.Sprintf("(mm_image * %du + mm_top + %du) * %du + mm_left + %du", s.OutH, j, s.OutW, 4*v+x)
+				}
+				if s.exact() {
+					m.store(w, 4, acc, row, at(0), m.M%t.BM != 0, guard)
+					continue
+				}
+				for x := range 4 {
+					cond := fmt.Sprintf("mm_left + %du < %du && mm_top + %du < %du", 4*v+x, s.OutW, j, s.OutH)
+					if guard {
+						cond += fmt.Sprintf(" && mm_image < %du", s.Images)
+					}
+					w.line("if (%s) {", cond)
+					w.depth++
+					m.store(w, 1, fmt.Sprintf("%s.%c", acc, "xyzw"[x]), row, at(x), m.M%t.BM != 0, false)
+					w.depth--
+					w.line("}")
+				}
 			}
 		}
 	}
-	weights, pixels := m.windowVecs()
-	return fmt.Sprintf("var<workgroup> mm_wa: array<vec4<f32>, %d>;\nvar<workgroup> mm_wb: array<vec4<f32>, %d>;\n", weights, pixels)
 }
 
 // windowTaps adds the products of one channel. A row of pixels is read when the
@@ -158,12 +203,11 @@ func (m *Matmul) windowPixels(w *mmWriter, s windowShape) func() {
 	t, side := m.Tile, m.sides()[1]
 	fours, threads := s.images*s.patchH*s.patchV, t.threads()
 	rounds := (fours + threads - 1) / threads
-	width := s.OutW + s.KW - 1
-	if groups := s.OutH / s.rows; groups > 1 {
-		w.line("let mm_i0 = mm_n0 / %du;", s.OutH*s.OutW)
-		w.line("let mm_y0 = mm_n0 / %du %% %du;", s.OutW, s.OutH)
+	width, height := s.OutW+s.KW-1, s.OutH+s.KH-1
+	w.line("let mm_i0 = mm_n0 / %du;", s.wide*s.tall)
+	if s.tall > s.rows {
+		w.line("let mm_y0 = mm_n0 / %du %% %du;", s.wide, s.tall)
 	} else {
-		w.line("let mm_i0 = mm_n0 / %du;", s.OutH*s.OutW)
 		w.line("let mm_y0 = 0u;")
 	}
 	for r := range rounds {
@@ -175,8 +219,12 @@ func (m *Matmul) windowPixels(w *mmWriter, s windowShape) func() {
 		if s.Images%s.images != 0 || (r+1)*threads > fours {
 			image = fmt.Sprintf("min(%s, %du)", image, s.Images-1)
 		}
+		row := fmt.Sprintf("mm_y0 + mm_q%d / %du %% %du", r, s.patchV, s.patchH)
+		if s.tall > s.OutH {
+			row = fmt.Sprintf("min(%s, %du)", row, height-1)
+		}
 		w.line("let mm_qx%d = mm_q%d %% %du * 4u;", r, r, s.patchV)
-		w.line("let mm_qp%d = %s + (%s) * %du + (mm_y0 + mm_q%d / %du %% %du) * %du;", r, side.base(), image, s.Image, r, s.patchV, s.patchH, s.Row)
+		w.line("let mm_qp%d = %s + (%s) * %du + (%s) * %du;", r, side.base(), image, s.Image, row, s.Row)
 	}
 	return func() {
 		w.line("{")
@@ -192,7 +240,7 @@ func (m *Matmul) windowPixels(w *mmWriter, s windowShape) func() {
 				var e [4]string
 				for x := range 4 {
 					at := fmt.Sprintf("mm_qx%d + %du", r, x)
-					if width%4 != 0 && x >= width%4 { // past the row's end: not used
+					if 4*s.patchV-4+x >= width { // past the row's end: not used
 						at = fmt.Sprintf("min(%s, %du)", at, width-1)
 					}
 					e[x] = side.scalar(fmt.Sprintf("mm_qp%d + %s", r, at), fmt.Sprintf("mm_g0 + %du", c*s.Channel))

@@ -26,7 +26,12 @@ func (w *writer) matmulKernel() (size, groups [3]int, err error) {
 		m.A.Vec4, m.B.Vec4 = "", ""
 		m.StoreStrip = w.stripEpilogue
 	}
-	w.wide = !m.Tile.Strip && !m.Tile.Taps && m.N%4 == 0 && m.Tile.TN%4 == 0
+	one := m.Tile.Strip || m.Tile.Taps // columns are stored one by one
+	if m.Tile.Window {
+		s := m.windowShape()
+		one = !s.exact()
+	}
+	w.wide = !one && m.N%4 == 0 && m.Tile.TN%4 == 0
 	if w.wide {
 		m.StoreWidth = 4
 	}

@@ -89,6 +89,10 @@ func TestMatmulWindows(t *testing.T) {
 			{BM: 16, BN: 64, TM: 8, TN: 8, TW: 8, BK: 3}, {BM: 16, BN: 64, TM: 4, TN: 8, TW: 4, BK: 1}, {BM: 16, BN: 16, TM: 8, TN: 8, TW: 4, BK: 3},
 		}},
 		{2, 8, 5, 13, 8, 2, 6, 2, []Tile{{BM: 8, BN: 32, TM: 4, TN: 8, TW: 4, BK: 2}, {BM: 4, BN: 16, TM: 4, TN: 8, TW: 8, BK: 4}}},
+		{3, 2, 9, 8, 8, 3, 2, 1, []Tile{ // 7x7 pixels
+			{BM: 8, BN: 56, TM: 8, TN: 8, TW: 8, BK: 2}, {BM: 8, BN: 16, TM: 4, TN: 8, TW: 4, BK: 1}, {BM: 4, BN: 24, TM: 4, TN: 4, TW: 4, BK: 1}, {BM: 8, BN: 128, TM: 8, TN: 8, TW: 4, BK: 2},
+		}},
+		{4, 2, 5, 5, 4, 3, 3, 1, []Tile{{BM: 4, BN: 24, TM: 4, TN: 4, TW: 4, BK: 2}, {BM: 4, BN: 48, TM: 4, TN: 8, TW: 4, BK: 1}}},
 		{1, 1, 4, 6, 4, 2, 3, 1, []Tile{{BM: 4, BN: 12, TM: 4, TN: 12, TW: 4, BK: 1}}},
 	} {
 		x, w := input("x", ir.F32, c.n, c.c, c.h, c.w), input("w", ir.F32, c.o, c.c/c.groups, c.kh, c.kw)
@@ -187,6 +191,10 @@ func TestWindowTiles(t *testing.T) {
 		{512, 32, 28, 32, 5, roomy, "32x192/8x8 window w8 c2"},
 		{512, 64, 34, 64, 3, browser, "32x256/8x8 window w8 c4"},
 		{512, 512, 6, 512, 3, roomy, "32x256/8x8 window w4 c4"},
+		{512, 64, 8, 64, 3, roomy, "32x192/8x8 window w8 c8"},      // 6x6
+		{1000, 256, 17, 256, 3, roomy, "32x240/8x8 window w8 c4"},  // 15x15
+		{1000, 64, 33, 64, 3, roomy, "32x256/8x8 window w8 c4"},    // 31x31
+		{1000, 256, 9, 256, 3, browser, "32x448/8x8 window w8 c2"}, // 7x7
 		{512, 32, 10, 64, 3, browser, "32x256/8x8 window w8 c4"},
 	} {
 		x, w := input("x", ir.F32, c.n, c.c, c.h, c.h), input("w", ir.F32, c.o, c.c, c.k, c.k)
@@ -215,6 +223,7 @@ func TestTapsTiles(t *testing.T) {
 		{512, 32, 24, 32, 5, browser, 256, "32x400/4x25 taps r2"},
 		{512, 64, 34, 64, 3, roomy, 256, "64x144/8x9 taps r1"},
 		{512, 512, 6, 512, 3, roomy, 4, "64x144/8x9 taps r4"},
+		{1000, 256, 9, 256, 3, roomy, 10, "64x144/8x9 taps r7"},
 	} {
 		x, w := input("x", ir.F32, c.n, c.c, c.h, c.h), input("w", ir.F32, c.o, c.c, c.k, c.k)
 		y := ir.Conv(x, w, []int{1, 1}, []int{1, 1}, 1)

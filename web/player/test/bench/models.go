@@ -25,6 +25,7 @@ type network struct {
 
 var networks = map[string]network{
 	"cnn":      {func(rng *nn.RNG) nn.Module { return zoo.MNISTCNN(rng) }, []int{1, 28, 28}, 10},
+	"fast":     {func(rng *nn.RNG) nn.Module { return zoo.CIFARFast(rng, 10) }, []int{3, 32, 32}, 10},
 	"resnet18": {func(rng *nn.RNG) nn.Module { return zoo.ResNet18CIFAR(rng, 10) }, []int{3, 32, 32}, 10},
 }
 
