@@ -66,7 +66,20 @@ func dtype(kind elem) tensor.DType {
 	return tensor.Int32
 }
 
-// narrowed is v as an element of kind.
+// narrow is how many bits integers of kind have, if those are fewer than they
+// have in a graph, and whether one of them is the sign; else 0.
+func narrow(kind elem) (bits int, signed bool) {
+	switch kind {
+	case elemInt8, elemUint8:
+		return 8, kind == elemInt8
+	case elemInt16, elemUint16:
+		return 16, kind == elemInt16
+	}
+	return 0, false
+}
+
+// narrowed is v as an element of kind. Few bits wrap; 32 and 64 do not, because
+// what lies beyond them is a way of saying "to the end".
 func narrowed(kind elem, v float64) float64 {
 	switch {
 	case kind == elemBool:
@@ -78,7 +91,14 @@ func narrowed(kind elem, v float64) float64 {
 	case v != v:
 		return 0
 	}
-	return math.Trunc(v)
+	v = math.Trunc(v)
+	if bits, signed := narrow(kind); bits > 0 {
+		n := float64(int(1) << bits)
+		if v = math.Mod(math.Mod(v, n)+n, n); signed && v >= n/2 {
+			v -= n
+		}
+	}
+	return v
 }
 
 // tensor is h as part of a graph.
@@ -135,6 +155,9 @@ func stretchShape(shapes ...[]int) ([]int, bool) {
 				return nil, false
 			}
 			out[i] = s[j]
+		}
+		if out[i] < 0 || out[i] > maxHost {
+			return nil, false
 		}
 		if total *= out[i]; total > maxHost {
 			return nil, false
@@ -229,6 +252,14 @@ var hostBinary = map[string]func(a, b float64, whole bool) float64{
 	"Or":             func(a, b float64, _ bool) float64 { return truth(a != 0 || b != 0) },
 }
 
+// hostFmod is Mod with the sign of a.
+func hostFmod(a, b float64, whole bool) float64 {
+	if whole && b == 0 {
+		return 0
+	}
+	return math.Mod(a, b)
+}
+
 var comparisons = []string{"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or"}
 
 // onHost computes a node whose inputs are all constants of the host, or
@@ -253,6 +284,9 @@ func (c *call) onHost() *host {
 		return out
 	}
 	if f, ok := hostBinary[op]; ok && len(in) == 2 && in[1] != nil {
+		if op == "Mod" && c.int("fmod", 0) != 0 {
+			f = hostFmod
+		}
 		shape, ok := stretchShape(x.shape, in[1].shape)
 		if !ok {
 			return nil

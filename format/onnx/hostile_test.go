@@ -3,6 +3,7 @@ package onnx
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -44,6 +45,12 @@ func TestHostileModels(t *testing.T) {
 	shape := func(v ...int64) *tensorProto {
 		return &tensorProto{Name: "s", DataType: int64(elemInt64), Dims: []int64{int64(len(v))}, Int64Data: v}
 	}
+	named := func(name string, v ...int64) *tensorProto {
+		t := shape(v...)
+		t.Name = name
+		return t
+	}
+	scale := &tensorProto{Name: "k", DataType: 1, Dims: []int64{1}, FloatData: []float32{1}}
 	relu := nodeOf("Relu", "x", "y")
 	for _, c := range []struct {
 		name string
@@ -77,6 +84,17 @@ func TestHostileModels(t *testing.T) {
 		{"a result that is not there", written(t, []*nodeProto{nodeOf("Dropout", "x", "a y")}), ErrUnsupported, []string{"not supported"}},
 		{"no inputs", written(t, []*nodeProto{nodeOf("Add", "", "y")}), ErrUnsupported, []string{"missing"}},
 		{"a division by nothing", written(t, []*nodeProto{nodeOf("Div", "s t", "a"), nodeOf("Reshape", "x a", "y")}, shape(6), &tensorProto{Name: "t", DataType: 7, Dims: []int64{1}, Int64Data: []int64{0}}), ErrUnsupported, nil},
+		{"a constant of negative size", written(t, []*nodeProto{nodeOf("Expand", "a s", "b"), nodeOf("Add", "x b", "y")}, named("a", 1), shape(-1)), ErrUnsupported, []string{"negative"}},
+		{"a constant whose size overflows", written(t, []*nodeProto{nodeOf("Expand", "a s", "b"), nodeOf("Add", "x b", "y")}, named("a", 1), shape(1<<23, 1<<40)), ErrUnsupported, []string{"too large"}},
+		{"weights widened to nothing", written(t, []*nodeProto{{OpType: "DequantizeLinear", Name: "d", Input: []string{"w", "k"}, Output: []string{""}}, relu},
+			&tensorProto{Name: "w", DataType: int64(elemInt8), Dims: []int64{2}, RawData: []byte{1, 2}}, scale), nil, nil},
+		{"an initializer without a name", written(t, []*nodeProto{{OpType: "Clip", Input: []string{"x", ""}, Output: []string{"y"}}}, &tensorProto{DataType: 1, FloatData: []float32{1}}), ErrFormat, []string{"no name"}},
+		{"weights that only Restore may leave out", written(t, []*nodeProto{nodeOf("Add", "x w", "y")}, &tensorProto{Name: "w", DataType: 1, Dims: []int64{2, 3}, External: []*entryProto{{"location", location}}}), ErrFormat, []string{"has 0"}},
+		{"padding that leaves nothing", written(t, []*nodeProto{nodeOf("Pad", "x s", "y")}, shape(0, 5, 0, -4)), ErrUnsupported, []string{"leave nothing"}},
+		{"a transposed convolution of nothing", written(t, []*nodeProto{nodeOf("Unsqueeze", "x s", "u"), nodeOf("ConvTranspose", "u w", "y", ints("pads", 0, 7))}, shape(0),
+			&tensorProto{Name: "w", DataType: 1, Dims: []int64{2, 1, 3}, FloatData: make([]float32, 6)}), ErrUnsupported, []string{"leave nothing"}},
+		{"a pooling without a kernel", written(t, []*nodeProto{nodeOf("Unsqueeze", "x s", "u"), nodeOf("MaxPool", "u", "y")}, shape(0)), ErrUnsupported, []string{"kernel_shape"}},
+		{"a size that is no number", written(t, []*nodeProto{nodeOf("Reshape", "x s", "y")}, &tensorProto{Name: "s", DataType: 7, Dims: []int64{2}, FloatData: []float32{float32(math.NaN()), 3}}), ErrUnsupported, []string{"not a number"}},
 	} {
 		err := importBytes(c.file)
 		if !errors.Is(err, c.kind) {
@@ -91,6 +109,14 @@ func TestHostileModels(t *testing.T) {
 	}
 	if err := importBytes(written(t, []*nodeProto{relu})); err != nil {
 		t.Error(err)
+	}
+	m, err := Parse(written(t, []*nodeProto{relu}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.proto.Graph.Input = append(m.proto.Graph.Input, m.proto.Graph.Input[0])
+	if _, err := m.Network(ImportOptions{}); !errors.Is(err, ErrFormat) {
+		t.Errorf("two inputs of one name: %v", err)
 	}
 }
 

@@ -78,10 +78,17 @@ func unsupported(g *graphProto) error {
 func sorted(g *graphProto) ([]*nodeProto, error) {
 	ready := map[string]bool{"": true}
 	for _, t := range g.Initializer {
+		if t.Name == "" { // which stands for an input that is left out
+			return nil, invalid("an initializer has no name")
+		}
 		ready[t.Name] = true
 	}
+	inputs := map[string]bool{}
 	for _, v := range g.Input {
-		ready[v.Name] = true
+		if v.Name == "" || inputs[v.Name] {
+			return nil, invalid("an input has no name, or that of another: %s", quote(v.Name))
+		}
+		inputs[v.Name], ready[v.Name] = true, true
 	}
 	maker := map[string]*nodeProto{}
 	for _, n := range g.Node {
@@ -221,7 +228,7 @@ func (n *Network) initialize() error {
 }
 
 func (t *tensorProto) elsewhere() bool {
-	return len(t.External) == 1 && t.External[0].Value == location
+	return t.DataLocation != 0 && len(t.External) == 1 && t.External[0].Value == location
 }
 
 // widened finds weights that are stored in few bits, and the nodes that widen
@@ -238,7 +245,7 @@ func (n *Network) widened(g *graphProto) (map[*tensorProto]string, error) {
 	}
 	names := map[*tensorProto]string{}
 	n.order = slices.DeleteFunc(n.order, func(node *nodeProto) bool {
-		if len(node.Input) == 0 || len(node.Output) != 1 {
+		if len(node.Input) == 0 || len(node.Output) != 1 || node.Output[0] == "" {
 			return false
 		}
 		t := initial[node.Input[0]]

@@ -269,6 +269,9 @@ func (c *call) ints(i int) []int {
 	h := c.host(i)
 	out := make([]int, len(h.v))
 	for j, v := range h.v {
+		if v != v {
+			c.fail("input %d (%s) is not a number", i, quote(c.node.Input[i]))
+		}
 		const far = 1 << 40 // beyond any size; keeps sums from overflowing
 		out[j] = int(max(-far, min(far, v)))
 	}

@@ -85,14 +85,16 @@ func (c *call) cuts(shape []int) []cut {
 		}
 		count := 0
 		switch {
+		case step == 0:
+			c.fail("a step of 0")
+		case n == 0:
+			from = 0
 		case step > 0:
 			from, to = max(0, min(n, from)), max(0, min(n, to))
 			count = max(0, (to-from+step-1)/step)
-		case step < 0:
-			from, to = max(-1, min(n-1, from)), max(-1, min(n-1, to))
+		default: // the start stays inside of the tensor, unlike NumPy's
+			from, to = max(0, min(n-1, from)), max(-1, min(n-1, to))
 			count = max(0, (from-to-step-1)/-step)
-		default:
-			c.fail("a step of 0")
 		}
 		out = append(out, cut{d, from, step, count})
 	}
@@ -156,7 +158,11 @@ func padOf(c *call) []val {
 			c.fail("pads %v of %v", pads, x.Shape())
 		}
 		if p[0] < 0 || p[1] < 0 { // negative ones cut off
-			x = x.Slice(d, max(0, -p[0]), x.Dim(d)-max(0, -p[1]))
+			from, to := max(0, -p[0]), x.Dim(d)-max(0, -p[1])
+			if from >= to {
+				c.fail("pads %v leave nothing of %v", pads, x.Shape())
+			}
+			x = x.Slice(d, from, to)
 			p = [2]int{max(0, p[0]), max(0, p[1])}
 		}
 		if around[d] = p; mode == "constant" || p == [2]int{} {

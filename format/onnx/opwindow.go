@@ -158,13 +158,25 @@ func transposed(c *call) []val {
 	}
 	y := f.x.ConvTranspose2d(w, c.bias(2), o, more)
 	for i := range 2 {
+		if f.before[i]+f.after[i] >= y.Dim(2+i) {
+			c.fail("pads leave nothing of %v", y.Shape())
+		}
 		y = y.Slice(2+i, f.before[i], y.Dim(2+i)-f.after[i])
 	}
 	return f.done(y)
 }
 
+// pool is the frame of a pooling, whose kernel only its attribute tells.
+func (c *call) pool() *frame {
+	kernel := c.list("kernel_shape")
+	if kernel == nil {
+		c.fail("no kernel_shape")
+	}
+	return c.frame(c.tensor(0), kernel)
+}
+
 func maxPool(c *call) []val {
-	f := c.frame(c.tensor(0), c.list("kernel_shape"))
+	f := c.pool()
 	if f.dilation == [2]int{1, 1} {
 		o := tensor.Pool2dOptions{Kernel: f.kernel, Stride: f.stride}
 		if f.symmetric() && 2*f.before[0] <= f.kernel[0] && 2*f.before[1] <= f.kernel[1] {
@@ -197,7 +209,7 @@ func maxPool(c *call) []val {
 }
 
 func averagePool(c *call) []val {
-	f := c.frame(c.tensor(0), c.list("kernel_shape"))
+	f := c.pool()
 	if f.dilation != [2]int{1, 1} {
 		c.fail("dilations %v", f.dilation)
 	}
@@ -311,10 +323,15 @@ func rmsNormalization(c *call) []val {
 func lpNormalization(c *call) []val {
 	x := c.tensor(0)
 	d := c.axis(c.int("axis", -1), x.Dims())
+	norm := x.Square().SumKeep(d)
 	if c.int("p", 2) == 1 {
-		return one1(x.Div(x.Abs().SumKeep(d)))
+		norm = x.Abs().SumKeep(d)
 	}
-	return one1(x.Div(x.Square().SumKeep(d).Sqrt()))
+	norm = tensor.Where(norm.Eq(tensor.Scalar(0)), tensor.Scalar(1), norm) // zeros stay zeros
+	if c.int("p", 2) != 1 {
+		norm = norm.Sqrt()
+	}
+	return one1(x.Div(norm))
 }
 
 var _ nn.Module = (*Network)(nil)
