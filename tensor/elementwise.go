@@ -227,10 +227,10 @@ func Where(c, a, b *Tensor) *Tensor {
 	return with("where", ir.Where(stretch(c.node, shape), stretch(a.node, shape), stretch(b.node, shape)), c, a, b)
 }
 
-// Clamp limits x to [lo, hi]. The gradient passes where x lies in the
-// interval, its ends included.
+// Clamp limits x to [lo, hi]; if lo is above hi, all elements become hi. The
+// gradient passes where x lies in the interval, its ends included.
 func (x *Tensor) Clamp(lo, hi float64) *Tensor {
-	low, high := x.like(lo), x.like(hi)
+	low, high := x.like(min(lo, hi)), x.like(hi)
 	return Where(x.Lt(low), low, Where(x.Gt(high), high, x))
 }
 

@@ -47,8 +47,8 @@ func reduceOp(g func(tt) tt, f func(x tt, dims ...int) tt) func(*call) []val {
 	return func(c *call) []val {
 		x := c.tensor(0)
 		axes, keep := c.reduceAxes(x.Dims())
-		if len(axes) == 0 {
-			return one1(g(x))
+		if len(axes) == 0 { // each element on its own
+			return one1(f(g(x).Unsqueeze(-1), x.Dims()))
 		}
 		shape := append([]int{}, x.Shape()...)
 		y := f(g(x), axes...)
@@ -63,6 +63,9 @@ func reduceOp(g func(tt) tt, f func(x tt, dims ...int) tt) func(*call) []val {
 }
 
 func same(x tt) tt { return x }
+
+// integerOf is v as Int32, without dimensions.
+func integerOf(v int) tt { return tensor.Scalar(float64(v)).To(tensor.Int32) }
 
 func init() {
 	operators = map[string]func(c *call) []val{
@@ -147,7 +150,7 @@ func power(c *call) []val {
 	if v := c.in[1]; v.h != nil && len(v.h.v) == 1 && len(v.h.shape) <= x.Dims() && x.DType() == tensor.Float32 {
 		return one1(x.PowScalar(v.h.v[0])) // defined for negative x, and a product
 	}
-	return one1(x.Pow(y))
+	return one1(x.Pow(y).To(x.DType().Compute()))
 }
 
 func modulo(c *call) []val {
@@ -155,9 +158,11 @@ func modulo(c *call) []val {
 	if c.int("fmod", 0) == 0 {
 		return one1(a.Mod(b))
 	}
-	q := a.To(tensor.Float32).Div(b.To(tensor.Float32)) // the sign of a: truncate
-	q = tensor.Where(q.Lt(tensor.Scalar(0)), q.Ceil(), q.Floor())
-	return one1(a.Sub(q.Mul(b)).To(a.DType()))
+	q := a.Div(b) // the sign of a: truncate, as quotients of integers are
+	if q.DType() == tensor.Float32 {
+		q = tensor.Where(q.Lt(tensor.Scalar(0)), q.Ceil(), q.Floor())
+	}
+	return one1(a.Sub(q.Mul(b)))
 }
 
 // clip limits to constants, or to whatever is computed.
@@ -205,10 +210,10 @@ func cast(c *call) []val {
 		c.fail("to element type %d", kind)
 	}
 	x := c.tensor(0)
-	if kind == elemUint8 || kind == elemInt8 { // wider in memory, so wrap
-		x = x.To(tensor.Int32).Mod(tensor.FromInts([]int32{256}))
-		if kind == elemInt8 {
-			x = tensor.Where(x.Gt(tensor.FromInts([]int32{127})), x.AddScalar(-256), x)
+	if bits, signed := narrow(kind); bits > 0 { // wider in memory, so wrap
+		x = x.To(tensor.Int32).Mod(integerOf(1 << bits))
+		if signed {
+			x = tensor.Where(x.Ge(integerOf(1<<(bits-1))), x.Sub(integerOf(1<<bits)), x)
 		}
 	}
 	return one1(x.To(dtype(kind)))

@@ -142,24 +142,23 @@ func (c *call) steps(v, x tt) tt {
 // has no gradient; numbers of eight bits are Int32 in a graph.
 func quantizeLinear(c *call) []val {
 	x, scale := c.tensor(0), c.tensor(1)
-	lo, hi := 0.0, 255.0
+	kind := elem(c.int("output_dtype", 0)) // or the zero point's, or uint8
+	if kind == 0 {
+		kind = elemUint8
+		if c.has(2) && c.in[2].h != nil {
+			kind = c.in[2].h.kind
+		}
+	}
+	bits, signed := narrow(kind)
+	if bits == 0 {
+		c.fail("to element type %d", kind)
+	}
+	lo, hi := 0.0, float64(int(1)<<bits-1)
+	if signed {
+		lo, hi = lo-float64(int(1)<<(bits-1)), hi-float64(int(1)<<(bits-1))
+	}
 	q := x.Div(c.steps(scale, x)).Round()
 	if c.has(2) {
-		kind := elemUint8
-		if h := c.in[2].h; h != nil {
-			kind = h.kind
-		}
-		switch kind {
-		case elemInt8:
-			lo, hi = -128, 127
-		case elemUint8:
-		case elemInt16:
-			lo, hi = -32768, 32767
-		case elemUint16:
-			hi = 65535
-		default:
-			c.fail("to %s", elemNames[kind])
-		}
 		q = q.Add(c.steps(c.tensor(2).To(tensor.Float32), x))
 	}
 	return one1(q.Clamp(lo, hi).To(tensor.Int32))

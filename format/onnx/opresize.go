@@ -23,6 +23,13 @@ func resize(c *call) []val {
 	}
 	scale, size := make([]float64, len(axes)), make([]int, len(axes))
 	given := func(i int) bool { return i > 0 && c.has(i) && len(c.host(i).v) > 0 }
+	if a := c.attr("scales"); a != nil && c.net.model.opset < 9 { // Upsample had them there first
+		h := &host{elemFloat, []int{len(a.Floats)}, nil}
+		for _, v := range a.Floats {
+			h.v = append(h.v, float64(v))
+		}
+		c.in = []val{c.in[0], {h: h}}
+	}
 	switch {
 	case given(sizesAt):
 		sizes := c.ints(sizesAt)

@@ -245,9 +245,11 @@ func (c *call) index(i, n int) (flat tt, shape []int) {
 	if _, lo, _, ok := clamp(x.Node()); ok && lo >= 0 {
 		return flat, x.Shape()
 	}
-	zero := tensor.FromInts([]int32{0})
-	return tensor.Where(flat.Lt(zero), flat.AddScalar(float64(n)), flat), x.Shape()
+	return fromEnd(flat, n), x.Shape()
 }
+
+// fromEnd makes negative positions in n elements count from the end.
+func fromEnd(x tt, n int) tt { return tensor.Where(x.Lt(integerOf(0)), x.AddScalar(float64(n)), x) }
 
 func gatherElements(c *call) []val {
 	x := c.tensor(0)
@@ -319,13 +321,13 @@ func oneHot(c *call) []val {
 	if d = c.axis(d, x.Dims()+1); c.elements(append(slices.Clone(x.Shape()), depth)) < 1 {
 		c.fail("depth %d", depth)
 	}
-	y := x.OneHot(depth)
-	y = y.MulScalar(values.v[1] - values.v[0]).AddScalar(values.v[0])
+	pick := func(i int) tt { return (&host{values.kind, nil, values.v[i : i+1]}).tensor() }
+	y := tensor.Where(fromEnd(x, depth).OneHot(depth).To(tensor.Bool), pick(1), pick(0))
 	order := make([]int, 0, y.Dims())
 	for i := range x.Dims() {
 		order = append(order, i)
 	}
-	return one1(y.Permute(slices.Insert(order, d, x.Dims())...).To(dtype(values.kind)))
+	return one1(y.Permute(slices.Insert(order, d, x.Dims())...))
 }
 
 func depthToSpace(c *call) []val {
