@@ -185,3 +185,66 @@ func TestImportedNetworksTrain(t *testing.T) {
 		t.Error("the running mean stayed where it was")
 	}
 }
+
+func modelOf(t *testing.T, s sample) *Model {
+	t.Helper()
+	b, err := s.model().bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// Exporters write equal weights once, such as the statistics of norms that were
+// never trained: the layers have their own all the same.
+func TestNormsThatShareStatistics(t *testing.T) {
+	m := modelOf(t, sample{"", 17, []array{noise("x", 4, 3, 2), noise("s", 3), noise("b", 3), noise("m", 3), positive("v", 3)}, []*nodeProto{
+		{OpType: "BatchNormalization", Name: "one", Input: []string{"x", "s", "b", "m", "v"}, Output: []string{"h"}},
+		{OpType: "BatchNormalization", Name: "two", Input: []string{"h", "s", "b", "m", "v"}, Output: []string{"y"}},
+	}, "y"})
+	n, err := m.Network(ImportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, p := range n.Params() {
+		if names[p.Name] {
+			t.Errorf("two parameters are called %s", p.Name)
+		}
+		names[p.Name] = true
+	}
+	p, err := tensor.Compile(device.CPU(), func(tr *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
+		tr.SetTraining(true)
+		return n.Run(in...)
+	}, tensor.Zeros(4, 3, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+}
+
+// What decides about shapes is part of the structure, also where a file computes it.
+func TestRestoreComputedSettings(t *testing.T) {
+	m := modelOf(t, sample{"", 17, []array{noise("x", 1, 2, 4, 4), {"p", elemFloat, []int{2}, []float64{1, 1}}, {"q", elemFloat, []int{2}, []float64{2, 3}}}, []*nodeProto{
+		{OpType: "Concat", Name: "cat", Input: []string{"p", "q"}, Output: []string{"f"}, Attribute: []*attrProto{integer("axis", 0)}},
+		{OpType: "Resize", Name: "up", Input: []string{"x", "", "f"}, Output: []string{"y"}},
+	}, "y"})
+	n, err := m.Network(ImportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := n.Structure()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(text); err != nil {
+		t.Error(err)
+	}
+	if len(n.Params()) != 0 {
+		t.Errorf("%v are weights", n.Params())
+	}
+}
