@@ -163,3 +163,34 @@ func TestDriverErrorAtFinish(t *testing.T) {
 	}
 	expectAll(t, readFloats(t, d, r.y, rigN), 1)
 }
+
+// A stream that was found in order is looked at again when a kernel comes in.
+func TestStreamTakesDestroyedKernel(t *testing.T) {
+	d := open(t)
+	r := newRig(t, d, true)
+	other := must[[]*Pipeline](t)(d.Compile([]PipelineDesc{axpyDesc}, nil))[0]
+	other.Destroy()
+	s := r.stream(t, 1)
+	if _, err := d.Submit(s); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Dispatch(other, r.g0, r.g1, 0, 1, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Submit(s); err == nil || !strings.Contains(err.Error(), "destroyed") {
+		t.Errorf("Submit returned %v", err)
+	}
+}
+
+// Of kernels that are compiled together and of which one is wrong, none stays.
+func TestFailedCompileLeavesNothing(t *testing.T) {
+	d := open(t)
+	bad := axpyDesc
+	bad.WGSL = "fn"
+	if _, err := d.Compile([]PipelineDesc{axpyDesc, bad}, nil); err == nil {
+		t.Fatal("it compiled")
+	}
+	if n := len(d.pipes); n != 0 {
+		t.Errorf("%d pipelines are left", n)
+	}
+}

@@ -414,10 +414,23 @@ char *wg_wait(wg_device *d, uint64_t serial) {
 
 struct wg_mapping { WGPUBuffer buffer; size_t n; _Atomic uint32_t status; char *msg; };
 
+// The status of a mapping that nobody waits for: whoever comes second, the
+// callback or wg_map_drop, frees it.
+#define DROPPED UINT32_MAX
+
+static void free_mapping(wg_mapping *m) {
+	free(m->msg);
+	free(m);
+}
+
 static void on_map(WGPUEnum status, WGPUStringView msg, void *u1, void *u2) {
 	wg_mapping *m = u1;
 	if (status != WGPU_SUCCESS) m->msg = copy_view(msg);
-	atomic_store(&m->status, status);
+	if (atomic_exchange(&m->status, status) == DROPPED) free_mapping(m);
+}
+
+void wg_map_drop(wg_mapping *m) {
+	if (atomic_exchange(&m->status, DROPPED) != 0) free_mapping(m);
 }
 
 wg_mapping *wg_map_start(wg_device *d, uint64_t buffer, size_t n) {
@@ -438,7 +451,10 @@ char *wg_map_take(wg_device *d, wg_mapping *m, void *dst, size_t n) {
 	char *err = NULL;
 	while (atomic_load(&m->status) == 0) {
 		char *lost = atomic_load(&d->lost);
-		if (lost != NULL) return text(lost); // m is left to the callback
+		if (lost != NULL) {
+			wg_map_drop(m);
+			return text(lost);
+		}
 		wgpuDevicePoll(d->dev, 1, NULL);
 		if (atomic_load(&m->status) == 0) PAUSE();
 	}

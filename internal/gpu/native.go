@@ -158,7 +158,13 @@ func (n *native) newBuffer(label string, size uint64, u Usage) (handle, error) {
 	return n.made(C.wg_buffer(n.d, c, C.uint64_t(size), use))
 }
 
-func (n *native) freeBuffer(h handle) { C.wg_free_buffer(C.uint64_t(h)) }
+func (n *native) freeBuffer(h handle) {
+	C.wg_free_buffer(C.uint64_t(h))
+	if m := n.maps[h]; m != nil {
+		delete(n.maps, h)
+		C.wg_map_drop(m)
+	}
+}
 
 func (n *native) write(b handle, off uint64, data []byte) error {
 	return toError(C.wg_write(n.d, C.uint64_t(b), C.uint64_t(off), unsafe.Pointer(&data[0]), C.size_t(len(data))))

@@ -56,10 +56,12 @@ uint64_t wg_finished(wg_device *);
 char *wg_wait(wg_device *, uint64_t serial);
 char *wg_profile(wg_device *, const wg_op *ops, size_t n, double *ns);
 
-// A mapping in progress; wg_map_take frees it.
+// A mapping in progress; wg_map_take frees it, or wg_map_drop where nobody wants
+// it any more.
 typedef struct wg_mapping wg_mapping;
 wg_mapping *wg_map_start(wg_device *, uint64_t buffer, size_t n);
 int wg_map_ready(wg_device *, wg_mapping *);
 char *wg_map_take(wg_device *, wg_mapping *, void *dst, size_t n);
+void wg_map_drop(wg_mapping *);
 
 #endif

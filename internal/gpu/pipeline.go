@@ -150,6 +150,12 @@ func (d *Device) Compile(descs []PipelineDesc, progress func(done, total int)) (
 		}
 	}
 	if first != nil {
+		for _, u := range units {
+			if u.out != 0 {
+				delete(d.pipes, u.out)
+				d.drv.freePipeline(u.out)
+			}
+		}
 		return nil, first
 	}
 	out := make([]*Pipeline, len(descs))

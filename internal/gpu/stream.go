@@ -61,6 +61,7 @@ func (s *Stream) Dispatch(p *Pipeline, g0, g1 *BindGroup, dyn uint32, x, y, z ui
 	if _, ok := s.known[p]; !ok {
 		s.known[p] = struct{}{}
 		s.pipes = append(s.pipes, p)
+		s.checked = 0
 	}
 	if g0 != nil {
 		o.b = g0.h
