@@ -249,20 +249,21 @@ func (e *exec) compile() error {
 	if err != nil {
 		return err
 	}
+	for i := range pipelines { // for Close, should what follows fail
+		e.kernels = append(e.kernels, dispatch{pipeline: pipelines[i], scalars: shaders[i].Scalars})
+	}
 	for i, k := range e.p.Kernels {
+		d := &e.kernels[i]
 		entries := make([]gpu.Binding, len(k.Bufs))
 		for j, u := range k.Bufs {
 			entries[j] = gpu.Binding{Buffer: e.bufs[u.ID].gpu, Offset: e.offset[u.ID], Size: rounded(e.p.Buffers[u.ID].Bytes)}
 		}
-		g, err := e.b.dev.NewBindGroup(pipelines[i], 0, entries)
-		if err != nil {
+		if d.buffers, err = e.b.dev.NewBindGroup(d.pipeline, 0, entries); err != nil {
 			return err
 		}
-		d := dispatch{pipeline: pipelines[i], buffers: g, scalars: shaders[i].Scalars}
 		for j, n := range shaders[i].Groups {
 			d.groups[j] = uint32(n)
 		}
-		e.kernels = append(e.kernels, d)
 	}
 	return nil
 }
@@ -419,7 +420,9 @@ func (e *exec) Close() {
 		}
 	}
 	for _, k := range e.kernels {
-		k.buffers.Destroy()
+		if k.buffers != nil {
+			k.buffers.Destroy()
+		}
 		k.pipeline.Destroy()
 	}
 	if e.group1 != nil {
