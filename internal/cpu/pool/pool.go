@@ -59,7 +59,12 @@ func (p *Pool) Workers() int { return p.n }
 // panic on a worker other than 0; a panic there ends the program, as in any
 // goroutine.
 func (p *Pool) Do(f func(worker int)) {
-	if p.n == 1 || p.closed.Load() || !p.mu.TryLock() {
+	locked := p.n > 1 && p.mu.TryLock()
+	if locked && p.closed.Load() { // looked at under the lock: Close may just have been here
+		p.mu.Unlock()
+		locked = false
+	}
+	if !locked {
 		for w := range p.n {
 			f(w)
 		}
