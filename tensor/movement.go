@@ -270,6 +270,7 @@ func (x *Tensor) triangle(op string, diagonal int, lower bool) *Tensor {
 	}
 	row := &Tensor{node: ir.Iota(r-2, x.Shape()...)}
 	col := &Tensor{node: ir.Iota(r-1, x.Shape()...)}
+	diagonal = max(-x.Dim(r-2), min(diagonal, x.Dim(r-1))) // beyond is all or nothing, and might not fit
 	edge := row.AddScalar(float64(diagonal))
 	if lower {
 		return Where(col.Le(edge), x, x.like(0))

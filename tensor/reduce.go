@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"math"
 	"slices"
 
 	"github.com/weft-ml/weft/internal/ir"
@@ -74,6 +75,7 @@ func (x *Tensor) Var(correction int, dims ...int) *Tensor {
 func (x *Tensor) LogSumExp(dims ...int) *Tensor {
 	axes := x.axes("logsumexp", dims)
 	m := x.AmaxKeep(axes...).Detach()
+	m = Where(m.Abs().EqScalar(math.Inf(1)), m.like(0), m) // whose difference is not a number
 	l := x.Sub(m).Exp().SumKeep(axes...).Log().Add(m)
 	return l.Reshape(without(x.Shape(), axes)...)
 }

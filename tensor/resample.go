@@ -1,6 +1,10 @@
 package tensor
 
-import "github.com/weft-ml/weft/internal/ir"
+import (
+	"math"
+
+	"github.com/weft-ml/weft/internal/ir"
+)
 
 // Resampling of images [N, C, H, W]. Everything is composed of gathers and
 // arithmetic on positions, which are computed where they are used; a gather's
@@ -33,6 +37,9 @@ func (x *Tensor) resize(d, to int, o InterpolateOptions) *Tensor {
 	if n == to {
 		return x
 	}
+	if 2*n*to > math.MaxInt32 {
+		return x.resizeWide(d, to, o)
+	}
 	if o.Nearest {
 		return x.IndexSelect(d, i.MulScalar(float64(n)).Div(i.like(float64(to))))
 	}
@@ -45,12 +52,39 @@ func (x *Tensor) resize(d, to int, o InterpolateOptions) *Tensor {
 		place = i.MulScalar(float64(n - 1))
 	}
 	first := place.Div(i.like(float64(unit)))
+	return x.between(d, first, place.Sub(first.MulScalar(float64(unit))).To(Float32).MulScalar(1/float64(unit)))
+}
+
+// between interpolates along dimension d: share of the way from element first
+// to the next.
+func (x *Tensor) between(d int, first, share *Tensor) *Tensor {
 	shape := ones(x.Dims())
-	shape[d] = to
-	share := place.Sub(first.MulScalar(float64(unit))).To(Float32).MulScalar(1 / float64(unit)).Reshape(shape...)
+	shape[d] = share.Len()
 	low := x.IndexSelect(d, first)
-	high := x.IndexSelect(d, first.AddScalar(1).Minimum(i.like(float64(n-1))))
-	return low.Add(high.Sub(low).Mul(share))
+	high := x.IndexSelect(d, first.AddScalar(1).Minimum(first.like(float64(x.Dim(d)-1))))
+	return low.Add(high.Sub(low).Mul(share.Reshape(shape...)))
+}
+
+// resizeWide is resize where the fractions do not fit 32 bits: for long sequences
+// the positions are a table.
+func (x *Tensor) resizeWide(d, to int, o InterpolateOptions) *Tensor {
+	n := x.Dim(d)
+	first, share := make([]int32, to), make([]float32, to)
+	for i := range to {
+		place, unit := i*n, to
+		switch {
+		case o.Nearest:
+		case o.AlignCorners:
+			place, unit = i*(n-1), max(to-1, 1)
+		default:
+			place, unit = max(2*i*n+n-to, 0), 2*to
+		}
+		first[i], share[i] = int32(place/unit), float32(float64(place%unit)/float64(unit))
+	}
+	if o.Nearest {
+		return x.IndexSelect(d, FromInts(first))
+	}
+	return x.between(d, FromInts(first), New(share))
 }
 
 // AffineGrid returns the positions [N, height, width, 2] from which GridSample

@@ -167,7 +167,7 @@ func simplify(op Op, a, b *Node) *Node {
 			return Neg(a)
 		}
 		if a.Op == OpConst { // constants to the right, where they meet and fold
-			if b.Op == OpMul && b.In[1].Op == OpConst && b.DType == F32 {
+			if b.Op == OpMul && b.In[1].Op == OpConst && b.DType == F32 && ordinary(a.Value*b.In[1].Value) {
 				return Mul(b.In[0], Mul(a, b.In[1]))
 			}
 			return &Node{Op: OpMul, DType: a.DType, Shape: a.Shape, In: []*Node{b, a}}
@@ -178,13 +178,17 @@ func simplify(op Op, a, b *Node) *Node {
 		}
 		// A product is many times faster than a quotient and rounds once more.
 		if b.Op == OpConst && b.DType == F32 {
-			if r := 1 / b.Value; math.Abs(r) > 1e-30 && math.Abs(r) < 1e30 {
+			if r := 1 / b.Value; ordinary(r) {
 				return Mul(a, Const(F32, r, b.Shape...))
 			}
 		}
 	}
 	return nil
 }
+
+// ordinary reports whether v is far from what overflows and from what has fewer
+// digits: as a factor it then does what its parts did.
+func ordinary(v float64) bool { return math.Abs(v) > 1e-30 && math.Abs(v) < 1e30 }
 
 func isConst(n *Node, v float64) bool { return n.Op == OpConst && n.Value == v }
 
