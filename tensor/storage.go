@@ -23,6 +23,7 @@ type storage struct {
 	constant  bool
 	host      []byte
 	hostValid bool
+	lent      bool // somebody may still look at host: it is replaced, not overwritten
 	held
 	devValid bool
 	others   []held // of a constant
@@ -113,6 +114,7 @@ func (s *storage) read() ([]byte, error) {
 	if err := s.download(); err != nil {
 		return nil, err
 	}
+	s.lent = true
 	return s.host, nil
 }
 
@@ -120,8 +122,8 @@ func (s *storage) download() error {
 	if s.hostValid {
 		return nil
 	}
-	if len(s.host) != s.size {
-		s.host = make([]byte, s.size)
+	if len(s.host) != s.size || s.lent {
+		s.host, s.lent = make([]byte, s.size), false
 	}
 	if err := s.dev.Backend().Read(s.buf, 0, s.host); err != nil {
 		return fmt.Errorf("weft: reading %q back: %w", s.name, err)
@@ -133,7 +135,7 @@ func (s *storage) download() error {
 func (s *storage) replace(data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.host = slices.Clone(data)
+	s.host, s.lent = slices.Clone(data), false
 	s.hostValid, s.devValid = true, false
 }
 
@@ -189,7 +191,9 @@ func (t *Tensor) SetInts(data []int32) error {
 }
 
 // Read returns a copy of the elements as Float32, computing them first if
-// need be (on the CPU, for tensors that no program has computed).
+// need be (on the CPU, for tensors that no program has computed). Several
+// goroutines may read variables and what Call returned; an expression is
+// computed at its first reading, which must not happen in two at once.
 func (t *Tensor) Read() ([]float32, error) {
 	b, dt, err := t.bytes()
 	if err != nil {

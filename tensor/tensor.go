@@ -196,6 +196,14 @@ func sliceOf[T float32 | int32 | uint16](b []byte) []T {
 // with wraps a node computed from ts, which must not mix traces.
 func with(op string, n *ir.Node, ts ...*Tensor) *Tensor {
 	r := &Tensor{node: n}
+	size := 1
+	for _, d := range n.Shape {
+		// Far beyond what a kernel walks through, but its product still fits.
+		if d < 1 || d > 1<<53/size {
+			panic(ir.NewError(op, "the result has shape %v, which is too large", n.Shape))
+		}
+		size *= d
+	}
 	for _, t := range ts {
 		if t.trace == nil {
 			continue
