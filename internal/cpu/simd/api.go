@@ -24,18 +24,6 @@ func Max(dst, a, b []float32) { active.max(dst, a[:len(dst)], b[:len(dst)]) }
 // Min sets dst to the smaller of a and b, NaN where either is NaN.
 func Min(dst, a, b []float32) { active.min(dst, a[:len(dst)], b[:len(dst)]) }
 
-// AddS sets dst = a + s.
-func AddS(dst, a []float32, s float32) { active.addS(dst, a[:len(dst)], s) }
-
-// MulS sets dst = a * s.
-func MulS(dst, a []float32, s float32) { active.mulS(dst, a[:len(dst)], s) }
-
-// MulAdd sets dst = a*b + c with two roundings (never fused), so that every
-// variant gives the same bits.
-func MulAdd(dst, a, b, c []float32) {
-	active.mulAdd(dst, a[:len(dst)], b[:len(dst)], c[:len(dst)])
-}
-
 // Neg flips the sign bit.
 func Neg(dst, a []float32) { active.neg(dst, a[:len(dst)]) }
 
@@ -105,12 +93,6 @@ func Or(dst, a, b []int32) { active.or(dst, a[:len(dst)], b[:len(dst)]) }
 // Not is the logical complement of a boolean (0 and 1 change places).
 func Not(dst, a []int32) { active.not(dst, a[:len(dst)]) }
 
-// AndBits is the bitwise and.
-func AndBits(dst, a, b []int32) { active.and(dst, a[:len(dst)], b[:len(dst)]) }
-
-// Xor is the bitwise exclusive or.
-func Xor(dst, a, b []int32) { active.xor(dst, a[:len(dst)], b[:len(dst)]) }
-
 // Where copies the bits of a where c is not 0, else those of b.
 func Where(dst []float32, c []int32, a, b []float32) {
 	active.where(dst, c[:len(dst)], a[:len(dst)], b[:len(dst)])
@@ -134,9 +116,6 @@ func MinI(dst, a, b []int32) { active.minI(dst, a[:len(dst)], b[:len(dst)]) }
 // U8ToF32 converts unsigned bytes.
 func U8ToF32(dst []float32, src []byte) { active.u8ToF32(dst, src[:len(dst)]) }
 
-// I8ToF32 converts signed bytes.
-func I8ToF32(dst []float32, src []int8) { active.i8ToF32(dst, src[:len(dst)]) }
-
 // U8ToI32 widens unsigned bytes.
 func U8ToI32(dst []int32, src []byte) { active.u8ToI32(dst, src[:len(dst)]) }
 
@@ -151,10 +130,6 @@ func F16ToF32(dst []float32, src []uint16) { active.f16ToF32(dst, src[:len(dst)]
 
 // Fill sets every element to s.
 func Fill(dst []float32, s float32) { active.fill(dst, s) }
-
-// Gather sets dst[i] = src[idx[i]]. The caller has checked that every index
-// lies inside src: the vector variants do not.
-func Gather(dst, src []float32, idx []int32) { active.gather(dst, src, idx[:len(dst)]) }
 
 // Sum adds up a in the fixed order described above sumPlain: the same bits on
 // every machine. The sum of nothing is 0.

@@ -14,7 +14,7 @@ func machine() []variant {
 		f   *func(dst, a, b []int32)
 		vec func(dst, a, b []int32)
 	}{{&v.addI, addINEON}, {&v.subI, subINEON}, {&v.mulI, mulINEON}, {&v.maxI, maxINEON}, {&v.minI, minINEON},
-		{&v.and, andNEON}, {&v.or, orNEON}, {&v.xor, xorNEON},
+		{&v.and, andNEON}, {&v.or, orNEON},
 		{&v.eqI, eqINEON}, {&v.neI, neINEON}, {&v.ltI, ltINEON}, {&v.leI, leINEON}} {
 		*o.f = wholeAndRest(o.vec, *o.f)
 	}
@@ -34,22 +34,6 @@ func machine() []variant {
 			o.vec(dst[:n], a[:n])
 			plain(dst[n:], a[n:])
 		}
-	}
-	for _, o := range []struct {
-		f   *func(dst, a []float32, s float32)
-		vec func(dst, a []float32, s float32)
-	}{{&v.addS, addSNEON}, {&v.mulS, mulSNEON}} {
-		plain := *o.f
-		*o.f = func(dst, a []float32, s float32) {
-			n := len(dst) &^ 3
-			o.vec(dst[:n], a[:n], s)
-			plain(dst[n:], a[n:], s)
-		}
-	}
-	v.mulAdd = func(dst, a, b, c []float32) {
-		n := len(dst) &^ 3
-		mulAddNEON(dst[:n], a[:n], b[:n], c[:n])
-		mulAddPlain(dst[n:], a[n:], b[n:], c[n:])
 	}
 	v.where = func(dst []float32, c []int32, a, b []float32) {
 		n := len(dst) &^ 3

@@ -67,27 +67,6 @@ func minPlain(dst, a, b []float32) {
 	}
 }
 
-func addSPlain(dst, a []float32, s float32) {
-	a = a[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] + s
-	}
-}
-
-func mulSPlain(dst, a []float32, s float32) {
-	a = a[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] * s
-	}
-}
-
-func mulAddPlain(dst, a, b, c []float32) {
-	a, b, c = a[:len(dst)], b[:len(dst)], c[:len(dst)]
-	for i := range dst {
-		dst[i] = float32(a[i]*b[i]) + c[i]
-	}
-}
-
 func negPlain(dst, a []float32) {
 	a = a[:len(dst)]
 	for i := range dst {

@@ -11,13 +11,6 @@ func u8ToF32Plain(dst []float32, src []byte) {
 	}
 }
 
-func i8ToF32Plain(dst []float32, src []int8) {
-	src = src[:len(dst)]
-	for i := range dst {
-		dst[i] = float32(src[i])
-	}
-}
-
 func u8ToI32Plain(dst []int32, src []byte) {
 	src = src[:len(dst)]
 	for i := range dst {
@@ -75,13 +68,6 @@ func f16ToF32Plain(dst []float32, src []uint16) {
 func fillPlain(dst []float32, s float32) {
 	for i := range dst {
 		dst[i] = s
-	}
-}
-
-func gatherPlain(dst, src []float32, idx []int32) {
-	idx = idx[:len(dst)]
-	for i := range dst {
-		dst[i] = src[idx[i]]
 	}
 }
 

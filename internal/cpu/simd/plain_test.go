@@ -2,7 +2,6 @@ package simd
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -38,43 +37,6 @@ func TestRandUniform(t *testing.T) {
 	}
 	if math.Abs(mean-0.5) > 0.005 {
 		t.Errorf("mean %v, want 0.5", mean)
-	}
-}
-
-func TestIntegerDivision(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 3))
-	a, b := ints(rng, 5000), ints(rng, 5000)
-	q, r, fq, fr := make([]int32, 5000), make([]int32, 5000), make([]int32, 5000), make([]int32, 5000)
-	DivI(q, a, b)
-	ModI(r, a, b)
-	FloorDivI(fq, a, b)
-	FloorModI(fr, a, b)
-	for i := range a {
-		x, y := int64(a[i]), int64(b[i])
-		if y == 0 {
-			if q[i] != 0 || r[i] != 0 || fq[i] != 0 || fr[i] != 0 {
-				t.Fatalf("%d by 0: %d, %d, %d, %d, want zeros", x, q[i], r[i], fq[i], fr[i])
-			}
-			continue
-		}
-		f := int64(math.Floor(float64(x) / float64(y)))
-		if q[i] != int32(x/y) || r[i] != int32(x%y) || fq[i] != int32(f) || fr[i] != int32(x-f*y) {
-			t.Fatalf("%d by %d: %d, %d, %d, %d, want %d, %d, %d, %d", x, y, q[i], r[i], fq[i], fr[i],
-				int32(x/y), int32(x%y), int32(f), int32(x-f*y))
-		}
-	}
-}
-
-func TestShifts(t *testing.T) {
-	a, b := []int32{1, -1, -8, 5, 5}, []int32{31, 28, 1, 32, 33}
-	l, r := make([]int32, 5), make([]int32, 5)
-	Shl(l, a, b)
-	Shr(r, a, b)
-	if want := []int32{math.MinInt32, -1 << 28, -16, 5, 10}; !slices.Equal(l, want) {
-		t.Errorf("Shl = %v, want %v", l, want)
-	}
-	if want := []int32{0, 15, 0x7ffffffc, 5, 2}; !slices.Equal(r, want) {
-		t.Errorf("Shr = %v, want %v", r, want)
 	}
 }
 

@@ -27,24 +27,20 @@ type variant struct {
 	name string
 
 	add, sub, mul, div, max, min func(dst, a, b []float32)
-	addS, mulS                   func(dst, a []float32, s float32)
-	mulAdd                       func(dst, a, b, c []float32)
 	neg, abs, sqrt, recip, relu  func(dst, a []float32)
 	exp, log, tanh, sigmoid, erf func(dst, a []float32)
 	eq, ne, lt, le               func(dst []int32, a, b []float32)
 	eqI, neI, ltI, leI           func(dst, a, b []int32)
-	and, or, xor                 func(dst, a, b []int32)
+	and, or                      func(dst, a, b []int32)
 	not                          func(dst, a []int32)
 	where                        func(dst []float32, c []int32, a, b []float32)
 	addI, subI, mulI, maxI, minI func(dst, a, b []int32)
 	u8ToF32                      func(dst []float32, src []byte)
-	i8ToF32                      func(dst []float32, src []int8)
 	u8ToI32                      func(dst []int32, src []byte)
 	i32ToF32                     func(dst []float32, src []int32)
 	f32ToI32                     func(dst []int32, src []float32)
 	f16ToF32                     func(dst []float32, src []uint16)
 	fill                         func(dst []float32, s float32)
-	gather                       func(dst, src []float32, idx []int32)
 	sum, maxOf, minOf            func(a []float32) float32
 	randUniform                  func(dst []float32, idx []int32, key0, key1 uint32)
 }
@@ -53,17 +49,16 @@ func plain() variant {
 	return variant{
 		name: "plain",
 		add:  addPlain, sub: subPlain, mul: mulPlain, div: divPlain, max: maxPlain, min: minPlain,
-		addS: addSPlain, mulS: mulSPlain, mulAdd: mulAddPlain,
 		neg: negPlain, abs: absPlain, sqrt: sqrtPlain, recip: recipPlain, relu: reluPlain,
 		exp: expPlain, log: logPlain, tanh: tanhPlain, sigmoid: sigmoidPlain, erf: erfPlain,
 		eq: eqPlain, ne: nePlain, lt: ltPlain, le: lePlain,
 		eqI: eqIPlain, neI: neIPlain, ltI: ltIPlain, leI: leIPlain,
-		and: andPlain, or: orPlain, xor: xorPlain, not: notPlain, where: wherePlain,
+		and: andPlain, or: orPlain, not: notPlain, where: wherePlain,
 		addI: addIPlain, subI: subIPlain, mulI: mulIPlain, maxI: maxIPlain, minI: minIPlain,
-		u8ToF32: u8ToF32Plain, i8ToF32: i8ToF32Plain, u8ToI32: u8ToI32Plain,
+		u8ToF32: u8ToF32Plain, u8ToI32: u8ToI32Plain,
 		i32ToF32: i32ToF32Plain, f32ToI32: f32ToI32Plain, f16ToF32: f16ToF32Plain,
-		fill: fillPlain, gather: gatherPlain,
-		sum: sumPlain, maxOf: maxOfPlain, minOf: minOfPlain,
+		fill: fillPlain,
+		sum:  sumPlain, maxOf: maxOfPlain, minOf: minOfPlain,
 		randUniform: randUniformPlain,
 	}
 }

@@ -108,7 +108,6 @@ type inputs struct {
 	i, j    []int32
 	p, q    []int32 // booleans
 	u       []byte
-	s       []int8
 	h       []uint16
 	x       float32
 }
@@ -116,7 +115,7 @@ type inputs struct {
 func newInputs(rng *rand.Rand, n int) inputs {
 	in := inputs{
 		a: floats(rng, n), b: floats(rng, n), c: floats(rng, n), i: ints(rng, n), j: ints(rng, n),
-		p: bools(rng, n), q: bools(rng, n), u: make([]byte, n), s: make([]int8, n), h: make([]uint16, n),
+		p: bools(rng, n), q: bools(rng, n), u: make([]byte, n), h: make([]uint16, n),
 		x: special[rng.IntN(len(special))],
 	}
 	for k := range n {
@@ -124,28 +123,25 @@ func newInputs(rng *rand.Rand, n int) inputs {
 			in.b[k] = in.a[k]
 			in.j[k] = in.i[k]
 		}
-		in.u[k], in.s[k], in.h[k] = byte(rng.Uint32()), int8(rng.Uint32()), uint16(rng.Uint32())
+		in.u[k], in.h[k] = byte(rng.Uint32()), uint16(rng.Uint32())
 	}
 	return in
 }
 
 // exact lists every primitive whose variants must agree to the bit.
 var exact = map[string]func(v *variant, d []float32, in inputs){
-	"Add":    func(v *variant, d []float32, in inputs) { v.add(d, in.a, in.b) },
-	"Sub":    func(v *variant, d []float32, in inputs) { v.sub(d, in.a, in.b) },
-	"Mul":    func(v *variant, d []float32, in inputs) { v.mul(d, in.a, in.b) },
-	"Div":    func(v *variant, d []float32, in inputs) { v.div(d, in.a, in.b) },
-	"Max":    func(v *variant, d []float32, in inputs) { v.max(d, in.a, in.b) },
-	"Min":    func(v *variant, d []float32, in inputs) { v.min(d, in.a, in.b) },
-	"AddS":   func(v *variant, d []float32, in inputs) { v.addS(d, in.a, in.x) },
-	"MulS":   func(v *variant, d []float32, in inputs) { v.mulS(d, in.a, in.x) },
-	"MulAdd": func(v *variant, d []float32, in inputs) { v.mulAdd(d, in.a, in.b, in.c) },
-	"Neg":    func(v *variant, d []float32, in inputs) { v.neg(d, in.a) },
-	"Abs":    func(v *variant, d []float32, in inputs) { v.abs(d, in.a) },
-	"Sqrt":   func(v *variant, d []float32, in inputs) { v.sqrt(d, in.a) },
-	"Recip":  func(v *variant, d []float32, in inputs) { v.recip(d, in.a) },
-	"Relu":   func(v *variant, d []float32, in inputs) { v.relu(d, in.a) },
-	"Fill":   func(v *variant, d []float32, in inputs) { v.fill(d, in.x) },
+	"Add":   func(v *variant, d []float32, in inputs) { v.add(d, in.a, in.b) },
+	"Sub":   func(v *variant, d []float32, in inputs) { v.sub(d, in.a, in.b) },
+	"Mul":   func(v *variant, d []float32, in inputs) { v.mul(d, in.a, in.b) },
+	"Div":   func(v *variant, d []float32, in inputs) { v.div(d, in.a, in.b) },
+	"Max":   func(v *variant, d []float32, in inputs) { v.max(d, in.a, in.b) },
+	"Min":   func(v *variant, d []float32, in inputs) { v.min(d, in.a, in.b) },
+	"Neg":   func(v *variant, d []float32, in inputs) { v.neg(d, in.a) },
+	"Abs":   func(v *variant, d []float32, in inputs) { v.abs(d, in.a) },
+	"Sqrt":  func(v *variant, d []float32, in inputs) { v.sqrt(d, in.a) },
+	"Recip": func(v *variant, d []float32, in inputs) { v.recip(d, in.a) },
+	"Relu":  func(v *variant, d []float32, in inputs) { v.relu(d, in.a) },
+	"Fill":  func(v *variant, d []float32, in inputs) { v.fill(d, in.x) },
 
 	"Eq":  func(v *variant, d []float32, in inputs) { v.eq(asInts(d), in.a, in.b) },
 	"Ne":  func(v *variant, d []float32, in inputs) { v.ne(asInts(d), in.a, in.b) },
@@ -156,12 +152,10 @@ var exact = map[string]func(v *variant, d []float32, in inputs){
 	"LtI": func(v *variant, d []float32, in inputs) { v.ltI(asInts(d), in.i, in.j) },
 	"LeI": func(v *variant, d []float32, in inputs) { v.leI(asInts(d), in.i, in.j) },
 
-	"And":     func(v *variant, d []float32, in inputs) { v.and(asInts(d), in.p, in.q) },
-	"Or":      func(v *variant, d []float32, in inputs) { v.or(asInts(d), in.p, in.q) },
-	"Not":     func(v *variant, d []float32, in inputs) { v.not(asInts(d), in.p) },
-	"AndBits": func(v *variant, d []float32, in inputs) { v.and(asInts(d), in.i, in.j) },
-	"Xor":     func(v *variant, d []float32, in inputs) { v.xor(asInts(d), in.i, in.j) },
-	"Where":   func(v *variant, d []float32, in inputs) { v.where(d, in.p, in.a, in.b) },
+	"And":   func(v *variant, d []float32, in inputs) { v.and(asInts(d), in.p, in.q) },
+	"Or":    func(v *variant, d []float32, in inputs) { v.or(asInts(d), in.p, in.q) },
+	"Not":   func(v *variant, d []float32, in inputs) { v.not(asInts(d), in.p) },
+	"Where": func(v *variant, d []float32, in inputs) { v.where(d, in.p, in.a, in.b) },
 	"WhereI": func(v *variant, d []float32, in inputs) {
 		v.where(d, in.p, asFloats(in.i), asFloats(in.j)) // bit patterns of any kind
 	},
@@ -173,25 +167,17 @@ var exact = map[string]func(v *variant, d []float32, in inputs){
 	"MinI": func(v *variant, d []float32, in inputs) { v.minI(asInts(d), in.i, in.j) },
 
 	"U8ToF32":  func(v *variant, d []float32, in inputs) { v.u8ToF32(d, in.u) },
-	"I8ToF32":  func(v *variant, d []float32, in inputs) { v.i8ToF32(d, in.s) },
 	"U8ToI32":  func(v *variant, d []float32, in inputs) { v.u8ToI32(asInts(d), in.u) },
 	"I32ToF32": func(v *variant, d []float32, in inputs) { v.i32ToF32(d, in.i) },
 	"F32ToI32": func(v *variant, d []float32, in inputs) { v.f32ToI32(asInts(d), in.a) },
 	"F16ToF32": func(v *variant, d []float32, in inputs) { v.f16ToF32(d, in.h) },
-	"Gather": func(v *variant, d []float32, in inputs) {
-		idx := make([]int32, len(d))
-		for k := range idx {
-			idx[k] = int32(uint32(in.i[k]) % uint32(len(d)))
-		}
-		v.gather(d, in.a, idx)
-	},
 	"RandUniform": func(v *variant, d []float32, in inputs) {
 		v.randUniform(d, in.i, 0x243f6a88, math.Float32bits(in.x))
 	},
 }
 
 // rawBits names the primitives that move bits: NaN payloads count too.
-var rawBits = map[string]bool{"Where": true, "WhereI": true, "Gather": true, "Neg": true, "Abs": true, "AddI": true, "MulI": true, "Xor": true}
+var rawBits = map[string]bool{"Where": true, "WhereI": true, "Neg": true, "Abs": true, "AddI": true, "MulI": true}
 
 func TestExactPrimitivesAgree(t *testing.T) {
 	ref := plain()
@@ -351,7 +337,6 @@ func BenchmarkBlock(b *testing.B) {
 			{"Erf", func() { v.erf(z, x) }},
 			{"Sum", func() { _ = v.sum(x) }},
 			{"MaxOf", func() { _ = v.maxOf(x) }},
-			{"Gather", func() { v.gather(z, x, idx) }},
 			{"RandUniform", func() { v.randUniform(z, idx, 1, 2) }},
 		} {
 			b.Run(fmt.Sprintf("%s/%s", f.name, v.name), func(b *testing.B) {

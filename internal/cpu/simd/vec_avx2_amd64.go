@@ -21,15 +21,6 @@ func maxAVX2(dst []float32, a []float32, b []float32)
 func minAVX2(dst []float32, a []float32, b []float32)
 
 //go:noescape
-func addSAVX2(dst []float32, a []float32, s float32)
-
-//go:noescape
-func mulSAVX2(dst []float32, a []float32, s float32)
-
-//go:noescape
-func mulAddAVX2(dst []float32, a []float32, b []float32, c []float32)
-
-//go:noescape
 func negAVX2(dst []float32, a []float32)
 
 //go:noescape
@@ -93,9 +84,6 @@ func andAVX2(dst []int32, a []int32, b []int32)
 func orAVX2(dst []int32, a []int32, b []int32)
 
 //go:noescape
-func xorAVX2(dst []int32, a []int32, b []int32)
-
-//go:noescape
 func notAVX2(dst []int32, a []int32)
 
 //go:noescape
@@ -103,9 +91,6 @@ func whereAVX2(dst []float32, c []int32, a []float32, b []float32)
 
 //go:noescape
 func u8ToF32AVX2(dst []float32, src []byte)
-
-//go:noescape
-func i8ToF32AVX2(dst []float32, src []int8)
 
 //go:noescape
 func u8ToI32AVX2(dst []int32, src []byte)

@@ -573,106 +573,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func addSAVX2(dst []float32, a []float32, s float32)
-TEXT ·addSAVX2(SB), NOSPLIT, $0-52
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ a_base+24(FP), SI
-	VBROADCASTSS s+48(FP), Y1
-	XORQ AX, AX
-	MOVQ CX, BX
-	ANDQ $-8, BX
-	JZ tail
-loop:
-	VMOVUPS (SI)(AX*4), Y0
-	VADDPS Y1, Y0, Y0
-	VMOVUPS Y0, (DI)(AX*4)
-	ADDQ $8, AX
-	CMPQ AX, BX
-	JLT loop
-tail:
-	SUBQ AX, CX
-	JZ done
-	LEAQ laneMask<>+32(SB), R9
-	SHLQ $2, CX
-	SUBQ CX, R9
-	VMOVUPS (R9), Y15
-	VMASKMOVPS (SI)(AX*4), Y15, Y0
-	VADDPS Y1, Y0, Y0
-	VMASKMOVPS Y0, Y15, (DI)(AX*4)
-done:
-	VZEROUPPER
-	RET
-
-// func mulSAVX2(dst []float32, a []float32, s float32)
-TEXT ·mulSAVX2(SB), NOSPLIT, $0-52
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ a_base+24(FP), SI
-	VBROADCASTSS s+48(FP), Y1
-	XORQ AX, AX
-	MOVQ CX, BX
-	ANDQ $-8, BX
-	JZ tail
-loop:
-	VMOVUPS (SI)(AX*4), Y0
-	VMULPS Y1, Y0, Y0
-	VMOVUPS Y0, (DI)(AX*4)
-	ADDQ $8, AX
-	CMPQ AX, BX
-	JLT loop
-tail:
-	SUBQ AX, CX
-	JZ done
-	LEAQ laneMask<>+32(SB), R9
-	SHLQ $2, CX
-	SUBQ CX, R9
-	VMOVUPS (R9), Y15
-	VMASKMOVPS (SI)(AX*4), Y15, Y0
-	VMULPS Y1, Y0, Y0
-	VMASKMOVPS Y0, Y15, (DI)(AX*4)
-done:
-	VZEROUPPER
-	RET
-
-// func mulAddAVX2(dst []float32, a []float32, b []float32, c []float32)
-TEXT ·mulAddAVX2(SB), NOSPLIT, $0-96
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ a_base+24(FP), SI
-	MOVQ b_base+48(FP), DX
-	MOVQ c_base+72(FP), R8
-	XORQ AX, AX
-	MOVQ CX, BX
-	ANDQ $-8, BX
-	JZ tail
-loop:
-	VMOVUPS (SI)(AX*4), Y0
-	VMOVUPS (DX)(AX*4), Y1
-	VMOVUPS (R8)(AX*4), Y2
-	VMULPS Y1, Y0, Y0
-	VADDPS Y2, Y0, Y0
-	VMOVUPS Y0, (DI)(AX*4)
-	ADDQ $8, AX
-	CMPQ AX, BX
-	JLT loop
-tail:
-	SUBQ AX, CX
-	JZ done
-	LEAQ laneMask<>+32(SB), R9
-	SHLQ $2, CX
-	SUBQ CX, R9
-	VMOVUPS (R9), Y15
-	VMASKMOVPS (SI)(AX*4), Y15, Y0
-	VMASKMOVPS (DX)(AX*4), Y15, Y1
-	VMASKMOVPS (R8)(AX*4), Y15, Y2
-	VMULPS Y1, Y0, Y0
-	VADDPS Y2, Y0, Y0
-	VMASKMOVPS Y0, Y15, (DI)(AX*4)
-done:
-	VZEROUPPER
-	RET
-
 // func negAVX2(dst []float32, a []float32)
 TEXT ·negAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
@@ -1368,39 +1268,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func xorAVX2(dst []int32, a []int32, b []int32)
-TEXT ·xorAVX2(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ a_base+24(FP), SI
-	MOVQ b_base+48(FP), DX
-	XORQ AX, AX
-	MOVQ CX, BX
-	ANDQ $-8, BX
-	JZ tail
-loop:
-	VMOVUPS (SI)(AX*4), Y0
-	VMOVUPS (DX)(AX*4), Y1
-	VPXOR Y1, Y0, Y0
-	VMOVUPS Y0, (DI)(AX*4)
-	ADDQ $8, AX
-	CMPQ AX, BX
-	JLT loop
-tail:
-	SUBQ AX, CX
-	JZ done
-	LEAQ laneMask<>+32(SB), R9
-	SHLQ $2, CX
-	SUBQ CX, R9
-	VMOVUPS (R9), Y15
-	VMASKMOVPS (SI)(AX*4), Y15, Y0
-	VMASKMOVPS (DX)(AX*4), Y15, Y1
-	VPXOR Y1, Y0, Y0
-	VMASKMOVPS Y0, Y15, (DI)(AX*4)
-done:
-	VZEROUPPER
-	RET
-
 // func notAVX2(dst []int32, a []int32)
 TEXT ·notAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
@@ -1482,26 +1349,6 @@ TEXT ·u8ToF32AVX2(SB), NOSPLIT, $0-48
 	JZ tail
 loop:
 	VPMOVZXBD (SI)(AX*1), Y0
-	VCVTDQ2PS Y0, Y0
-	VMOVUPS Y0, (DI)(AX*4)
-	ADDQ $8, AX
-	CMPQ AX, BX
-	JLT loop
-tail:
-	VZEROUPPER
-	RET
-
-// func i8ToF32AVX2(dst []float32, src []int8)
-TEXT ·i8ToF32AVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ src_base+24(FP), SI
-	XORQ AX, AX
-	MOVQ CX, BX
-	ANDQ $-8, BX
-	JZ tail
-loop:
-	VPMOVSXBD (SI)(AX*1), Y0
 	VCVTDQ2PS Y0, Y0
 	VMOVUPS Y0, (DI)(AX*4)
 	ADDQ $8, AX

@@ -21,15 +21,6 @@ func maxAVX512(dst []float32, a []float32, b []float32)
 func minAVX512(dst []float32, a []float32, b []float32)
 
 //go:noescape
-func addSAVX512(dst []float32, a []float32, s float32)
-
-//go:noescape
-func mulSAVX512(dst []float32, a []float32, s float32)
-
-//go:noescape
-func mulAddAVX512(dst []float32, a []float32, b []float32, c []float32)
-
-//go:noescape
 func negAVX512(dst []float32, a []float32)
 
 //go:noescape
@@ -93,9 +84,6 @@ func andAVX512(dst []int32, a []int32, b []int32)
 func orAVX512(dst []int32, a []int32, b []int32)
 
 //go:noescape
-func xorAVX512(dst []int32, a []int32, b []int32)
-
-//go:noescape
 func notAVX512(dst []int32, a []int32)
 
 //go:noescape
@@ -103,9 +91,6 @@ func whereAVX512(dst []float32, c []int32, a []float32, b []float32)
 
 //go:noescape
 func u8ToF32AVX512(dst []float32, src []byte)
-
-//go:noescape
-func i8ToF32AVX512(dst []float32, src []int8)
 
 //go:noescape
 func u8ToI32AVX512(dst []int32, src []byte)

@@ -792,103 +792,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func addSAVX512(dst []float32, a []float32, s float32)
-TEXT ·addSAVX512(SB), NOSPLIT, $0-52
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ a_base+24(FP), SI
-	VBROADCASTSS s+48(FP), Z1
-	XORQ AX, AX
-	MOVQ CX, BX
-	ANDQ $-16, BX
-	JZ tail
-loop:
-	VMOVUPS (SI)(AX*4), Z0
-	VADDPS Z1, Z0, Z0
-	VMOVUPS Z0, (DI)(AX*4)
-	ADDQ $16, AX
-	CMPQ AX, BX
-	JLT loop
-tail:
-	SUBQ AX, CX
-	JZ done
-	MOVL $-1, R9
-	BZHIL CX, R9, R9
-	KMOVW R9, K1
-	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VADDPS Z1, Z0, Z0
-	VMOVUPS Z0, K1, (DI)(AX*4)
-done:
-	VZEROUPPER
-	RET
-
-// func mulSAVX512(dst []float32, a []float32, s float32)
-TEXT ·mulSAVX512(SB), NOSPLIT, $0-52
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ a_base+24(FP), SI
-	VBROADCASTSS s+48(FP), Z1
-	XORQ AX, AX
-	MOVQ CX, BX
-	ANDQ $-16, BX
-	JZ tail
-loop:
-	VMOVUPS (SI)(AX*4), Z0
-	VMULPS Z1, Z0, Z0
-	VMOVUPS Z0, (DI)(AX*4)
-	ADDQ $16, AX
-	CMPQ AX, BX
-	JLT loop
-tail:
-	SUBQ AX, CX
-	JZ done
-	MOVL $-1, R9
-	BZHIL CX, R9, R9
-	KMOVW R9, K1
-	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VMULPS Z1, Z0, Z0
-	VMOVUPS Z0, K1, (DI)(AX*4)
-done:
-	VZEROUPPER
-	RET
-
-// func mulAddAVX512(dst []float32, a []float32, b []float32, c []float32)
-TEXT ·mulAddAVX512(SB), NOSPLIT, $0-96
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ a_base+24(FP), SI
-	MOVQ b_base+48(FP), DX
-	MOVQ c_base+72(FP), R8
-	XORQ AX, AX
-	MOVQ CX, BX
-	ANDQ $-16, BX
-	JZ tail
-loop:
-	VMOVUPS (SI)(AX*4), Z0
-	VMOVUPS (DX)(AX*4), Z1
-	VMOVUPS (R8)(AX*4), Z2
-	VMULPS Z1, Z0, Z0
-	VADDPS Z2, Z0, Z0
-	VMOVUPS Z0, (DI)(AX*4)
-	ADDQ $16, AX
-	CMPQ AX, BX
-	JLT loop
-tail:
-	SUBQ AX, CX
-	JZ done
-	MOVL $-1, R9
-	BZHIL CX, R9, R9
-	KMOVW R9, K1
-	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VMOVUPS.Z (DX)(AX*4), K1, Z1
-	VMOVUPS.Z (R8)(AX*4), K1, Z2
-	VMULPS Z1, Z0, Z0
-	VADDPS Z2, Z0, Z0
-	VMOVUPS Z0, K1, (DI)(AX*4)
-done:
-	VZEROUPPER
-	RET
-
 // func negAVX512(dst []float32, a []float32)
 TEXT ·negAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
@@ -1559,38 +1462,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func xorAVX512(dst []int32, a []int32, b []int32)
-TEXT ·xorAVX512(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ a_base+24(FP), SI
-	MOVQ b_base+48(FP), DX
-	XORQ AX, AX
-	MOVQ CX, BX
-	ANDQ $-16, BX
-	JZ tail
-loop:
-	VMOVUPS (SI)(AX*4), Z0
-	VMOVUPS (DX)(AX*4), Z1
-	VPXORD Z1, Z0, Z0
-	VMOVUPS Z0, (DI)(AX*4)
-	ADDQ $16, AX
-	CMPQ AX, BX
-	JLT loop
-tail:
-	SUBQ AX, CX
-	JZ done
-	MOVL $-1, R9
-	BZHIL CX, R9, R9
-	KMOVW R9, K1
-	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VMOVUPS.Z (DX)(AX*4), K1, Z1
-	VPXORD Z1, Z0, Z0
-	VMOVUPS Z0, K1, (DI)(AX*4)
-done:
-	VZEROUPPER
-	RET
-
 // func notAVX512(dst []int32, a []int32)
 TEXT ·notAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
@@ -1680,35 +1551,6 @@ tail:
 	BZHIL CX, R9, R9
 	KMOVW R9, K1
 	VPMOVZXBD.Z (SI)(AX*1), K1, Z0
-	VCVTDQ2PS Z0, Z0
-	VMOVUPS Z0, K1, (DI)(AX*4)
-done:
-	VZEROUPPER
-	RET
-
-// func i8ToF32AVX512(dst []float32, src []int8)
-TEXT ·i8ToF32AVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), DI
-	MOVQ dst_len+8(FP), CX
-	MOVQ src_base+24(FP), SI
-	XORQ AX, AX
-	MOVQ CX, BX
-	ANDQ $-16, BX
-	JZ tail
-loop:
-	VPMOVSXBD (SI)(AX*1), Z0
-	VCVTDQ2PS Z0, Z0
-	VMOVUPS Z0, (DI)(AX*4)
-	ADDQ $16, AX
-	CMPQ AX, BX
-	JLT loop
-tail:
-	SUBQ AX, CX
-	JZ done
-	MOVL $-1, R9
-	BZHIL CX, R9, R9
-	KMOVW R9, K1
-	VPMOVSXBD.Z (SI)(AX*1), K1, Z0
 	VCVTDQ2PS Z0, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:

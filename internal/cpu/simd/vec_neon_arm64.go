@@ -15,12 +15,6 @@ func mulNEON(dst []float32, a []float32, b []float32)
 func divNEON(dst []float32, a []float32, b []float32)
 
 //go:noescape
-func addSNEON(dst []float32, a []float32, s float32)
-
-//go:noescape
-func mulSNEON(dst []float32, a []float32, s float32)
-
-//go:noescape
 func addINEON(dst []int32, a []int32, b []int32)
 
 //go:noescape
@@ -42,16 +36,10 @@ func andNEON(dst []int32, a []int32, b []int32)
 func orNEON(dst []int32, a []int32, b []int32)
 
 //go:noescape
-func xorNEON(dst []int32, a []int32, b []int32)
-
-//go:noescape
 func maxNEON(dst []float32, a []float32, b []float32)
 
 //go:noescape
 func minNEON(dst []float32, a []float32, b []float32)
-
-//go:noescape
-func mulAddNEON(dst []float32, a []float32, b []float32, c []float32)
 
 //go:noescape
 func negNEON(dst []float32, a []float32)

@@ -130,74 +130,6 @@ single:
 done:
 	RET
 
-// func addSNEON(dst []float32, a []float32, s float32)
-TEXT ·addSNEON(SB), NOSPLIT, $0-52
-	MOVD dst_base+0(FP), R0
-	MOVD dst_len+8(FP), R4
-	MOVD a_base+24(FP), R1
-	MOVWU s+48(FP), R9
-	VDUP R9, V4.S4
-	VDUP R9, V5.S4
-	VDUP R9, V6.S4
-	VDUP R9, V7.S4
-	LSR $4, R4, R5
-	CBZ R5, rest
-loop:
-	VLD1.P 64(R1), [V0.S4, V1.S4, V2.S4, V3.S4]
-	WORD $0x4e24d40c // FADD V12, V0, V4
-	WORD $0x4e25d42d // FADD V13, V1, V5
-	WORD $0x4e26d44e // FADD V14, V2, V6
-	WORD $0x4e27d46f // FADD V15, V3, V7
-	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R0)
-	SUBS $1, R5, R5
-	BNE loop
-rest:
-	AND $15, R4
-	LSR $2, R4
-	CBZ R4, done
-single:
-	VLD1.P 16(R1), [V0.S4]
-	WORD $0x4e24d40c // FADD V12, V0, V4
-	VST1.P [V12.S4], 16(R0)
-	SUBS $1, R4, R4
-	BNE single
-done:
-	RET
-
-// func mulSNEON(dst []float32, a []float32, s float32)
-TEXT ·mulSNEON(SB), NOSPLIT, $0-52
-	MOVD dst_base+0(FP), R0
-	MOVD dst_len+8(FP), R4
-	MOVD a_base+24(FP), R1
-	MOVWU s+48(FP), R9
-	VDUP R9, V4.S4
-	VDUP R9, V5.S4
-	VDUP R9, V6.S4
-	VDUP R9, V7.S4
-	LSR $4, R4, R5
-	CBZ R5, rest
-loop:
-	VLD1.P 64(R1), [V0.S4, V1.S4, V2.S4, V3.S4]
-	WORD $0x6e24dc0c // FMUL V12, V0, V4
-	WORD $0x6e25dc2d // FMUL V13, V1, V5
-	WORD $0x6e26dc4e // FMUL V14, V2, V6
-	WORD $0x6e27dc6f // FMUL V15, V3, V7
-	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R0)
-	SUBS $1, R5, R5
-	BNE loop
-rest:
-	AND $15, R4
-	LSR $2, R4
-	CBZ R4, done
-single:
-	VLD1.P 16(R1), [V0.S4]
-	WORD $0x6e24dc0c // FMUL V12, V0, V4
-	VST1.P [V12.S4], 16(R0)
-	SUBS $1, R4, R4
-	BNE single
-done:
-	RET
-
 // func addINEON(dst []int32, a []int32, b []int32)
 TEXT ·addINEON(SB), NOSPLIT, $0-72
 	MOVD dst_base+0(FP), R0
@@ -422,38 +354,6 @@ single:
 done:
 	RET
 
-// func xorNEON(dst []int32, a []int32, b []int32)
-TEXT ·xorNEON(SB), NOSPLIT, $0-72
-	MOVD dst_base+0(FP), R0
-	MOVD dst_len+8(FP), R4
-	MOVD a_base+24(FP), R1
-	MOVD b_base+48(FP), R2
-	LSR $4, R4, R5
-	CBZ R5, rest
-loop:
-	VLD1.P 64(R1), [V0.S4, V1.S4, V2.S4, V3.S4]
-	VLD1.P 64(R2), [V4.S4, V5.S4, V6.S4, V7.S4]
-	WORD $0x6e241c0c // EOR V12, V0, V4
-	WORD $0x6e251c2d // EOR V13, V1, V5
-	WORD $0x6e261c4e // EOR V14, V2, V6
-	WORD $0x6e271c6f // EOR V15, V3, V7
-	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R0)
-	SUBS $1, R5, R5
-	BNE loop
-rest:
-	AND $15, R4
-	LSR $2, R4
-	CBZ R4, done
-single:
-	VLD1.P 16(R1), [V0.S4]
-	VLD1.P 16(R2), [V4.S4]
-	WORD $0x6e241c0c // EOR V12, V0, V4
-	VST1.P [V12.S4], 16(R0)
-	SUBS $1, R4, R4
-	BNE single
-done:
-	RET
-
 // func maxNEON(dst []float32, a []float32, b []float32)
 TEXT ·maxNEON(SB), NOSPLIT, $0-72
 	MOVD dst_base+0(FP), R0
@@ -542,46 +442,6 @@ single:
 	WORD $0x4e20e410 // FCMEQ V16, V0, V0
 	WORD $0x4ef01d8c // ORN V12, V12, V16
 	WORD $0x6e641c0c // BSL V12, V0, V4
-	VST1.P [V12.S4], 16(R0)
-	SUBS $1, R4, R4
-	BNE single
-done:
-	RET
-
-// func mulAddNEON(dst []float32, a []float32, b []float32, c []float32)
-TEXT ·mulAddNEON(SB), NOSPLIT, $0-96
-	MOVD dst_base+0(FP), R0
-	MOVD dst_len+8(FP), R4
-	MOVD a_base+24(FP), R1
-	MOVD b_base+48(FP), R2
-	MOVD c_base+72(FP), R3
-	LSR $4, R4, R5
-	CBZ R5, rest
-loop:
-	VLD1.P 64(R1), [V0.S4, V1.S4, V2.S4, V3.S4]
-	VLD1.P 64(R2), [V4.S4, V5.S4, V6.S4, V7.S4]
-	VLD1.P 64(R3), [V8.S4, V9.S4, V10.S4, V11.S4]
-	WORD $0x6e24dc0c // FMUL V12, V0, V4
-	WORD $0x4e28d58c // FADD V12, V12, V8
-	WORD $0x6e25dc2d // FMUL V13, V1, V5
-	WORD $0x4e29d5ad // FADD V13, V13, V9
-	WORD $0x6e26dc4e // FMUL V14, V2, V6
-	WORD $0x4e2ad5ce // FADD V14, V14, V10
-	WORD $0x6e27dc6f // FMUL V15, V3, V7
-	WORD $0x4e2bd5ef // FADD V15, V15, V11
-	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R0)
-	SUBS $1, R5, R5
-	BNE loop
-rest:
-	AND $15, R4
-	LSR $2, R4
-	CBZ R4, done
-single:
-	VLD1.P 16(R1), [V0.S4]
-	VLD1.P 16(R2), [V4.S4]
-	VLD1.P 16(R3), [V8.S4]
-	WORD $0x6e24dc0c // FMUL V12, V0, V4
-	WORD $0x4e28d58c // FADD V12, V12, V8
 	VST1.P [V12.S4], 16(R0)
 	SUBS $1, R4, R4
 	BNE single

@@ -83,13 +83,13 @@ func (g *gen) pick(wide, narrow string) string {
 }
 
 // arg is one parameter after dst. Kinds: f float32 slice, i int32 slice,
-// b bytes, s int8 slice, h uint16 slice, and x a float32 scalar.
+// b bytes, h uint16 slice, and x a float32 scalar.
 type arg struct {
 	name string
 	kind byte
 }
 
-var goType = map[byte]string{'f': "[]float32", 'i': "[]int32", 'b': "[]byte", 's': "[]int8", 'h': "[]uint16", 'x': "float32"}
+var goType = map[byte]string{'f': "[]float32", 'i': "[]int32", 'b': "[]byte", 'h': "[]uint16", 'x': "float32"}
 
 var pointers = []string{"SI", "DX", "R8"}
 
@@ -109,7 +109,7 @@ func (g *gen) routine(name string, dst byte, args []arg, out int, body func()) {
 		if a.kind == 'x' {
 			size -= 20
 		}
-		narrowSrc = narrowSrc || strings.IndexByte("bsh", a.kind) >= 0
+		narrowSrc = narrowSrc || strings.IndexByte("bh", a.kind) >= 0
 	}
 	fmt.Fprintf(&g.out, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", fn, strings.Join(sig, ", "), fn, size)
 	g.p("MOVQ dst_base+0(FP), DI")
@@ -181,7 +181,7 @@ func (g *gen) load(i int, kind byte) {
 		scale int
 	}
 	f, ok := map[byte]form{'f': {"VMOVUPS", 4}, 'i': {"VMOVUPS", 4}, 'b': {"VPMOVZXBD", 1},
-		's': {"VPMOVSXBD", 1}, 'h': {"VCVTPH2PS", 2}}[kind]
+		'h': {"VCVTPH2PS", 2}}[kind]
 	switch {
 	case !ok:
 	case !g.masked:

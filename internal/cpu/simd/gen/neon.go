@@ -71,9 +71,6 @@ func (g *neon) routine(name string, dst byte, args []arg, four bool, body func(j
 	for _, a := range args {
 		sig += ", " + a.name + " " + goType[a.kind]
 		size += 24
-		if a.kind == 'x' {
-			size -= 20
-		}
 	}
 	fmt.Fprintf(&g.decl, "\n//go:noescape\nfunc %s(%s)\n", fn, sig)
 	fmt.Fprintf(&g.out, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", fn, sig, fn, size)
@@ -81,14 +78,6 @@ func (g *neon) routine(name string, dst byte, args []arg, four bool, body func(j
 	g.p("MOVD dst_len+8(FP), R4")
 	off := 24
 	for i, a := range args {
-		if a.kind == 'x' {
-			g.p("MOVWU %s+%d(FP), R9", a.name, off)
-			for j := range 4 {
-				g.p("VDUP R9, V%d.S4", 4*i+j)
-			}
-			off += 4
-			continue
-		}
 		g.p("MOVD %s_base+%d(FP), R%d", a.name, off, i+1)
 		off += 24
 	}
@@ -96,10 +85,8 @@ func (g *neon) routine(name string, dst byte, args []arg, four bool, body func(j
 		g.p("LSR $4, R4, R5")
 		g.p("CBZ R5, rest")
 		fmt.Fprintln(&g.out, "loop:")
-		for i, a := range args {
-			if a.kind != 'x' {
-				g.p("VLD1.P 64(R%d), [V%d.S4, V%d.S4, V%d.S4, V%d.S4]", i+1, 4*i, 4*i+1, 4*i+2, 4*i+3)
-			}
+		for i := range args {
+			g.p("VLD1.P 64(R%d), [V%d.S4, V%d.S4, V%d.S4, V%d.S4]", i+1, 4*i, 4*i+1, 4*i+2, 4*i+3)
 		}
 		for j := range 4 {
 			body(j)
@@ -113,10 +100,8 @@ func (g *neon) routine(name string, dst byte, args []arg, four bool, body func(j
 	g.p("LSR $2, R4")
 	g.p("CBZ R4, done")
 	fmt.Fprintln(&g.out, "single:")
-	for i, a := range args {
-		if a.kind != 'x' {
-			g.p("VLD1.P 16(R%d), [V%d.S4]", i+1, 4*i)
-		}
+	for i := range args {
+		g.p("VLD1.P 16(R%d), [V%d.S4]", i+1, 4*i)
 	}
 	body(0)
 	g.p("VST1.P [V12.S4], 16(R0)")
@@ -134,8 +119,6 @@ func (g *neon) all() {
 	bin("sub", "FSUB", 'f', ab)
 	bin("mul", "FMUL", 'f', ab)
 	bin("div", "FDIV", 'f', ab)
-	bin("addS", "FADD", 'f', aS)
-	bin("mulS", "FMUL", 'f', aS)
 	bin("addI", "ADD", 'i', abI)
 	bin("subI", "SUB", 'i', abI)
 	bin("mulI", "MUL", 'i', abI)
@@ -143,7 +126,6 @@ func (g *neon) all() {
 	bin("minI", "SMIN", 'i', abI)
 	bin("and", "AND", 'i', abI)
 	bin("or", "ORR", 'i', abI)
-	bin("xor", "EOR", 'i', abI)
 	// a where a > b or a is NaN, else b, as max1 in plain Go.
 	g.routine("max", 'f', ab, true, func(j int) {
 		g.op("FCMGT", 12+j, j, 4+j)
@@ -156,10 +138,6 @@ func (g *neon) all() {
 		g.op("FCMEQ", 16+j, j, j)
 		g.op("ORN", 12+j, 12+j, 16+j)
 		g.op("BSL", 12+j, j, 4+j)
-	})
-	g.routine("mulAdd", 'f', []arg{{"a", 'f'}, {"b", 'f'}, {"c", 'f'}}, true, func(j int) {
-		g.op("FMUL", 12+j, j, 4+j)
-		g.op("FADD", 12+j, 12+j, 8+j)
 	})
 	for _, o := range [][2]string{{"neg", "FNEG"}, {"abs", "FABS"}, {"sqrt", "FSQRT"}} {
 		g.routine(o[0], 'f', aF, true, func(j int) { g.un(o[1], 12+j, j) })

@@ -6,7 +6,6 @@ var (
 	ab  = []arg{{"a", 'f'}, {"b", 'f'}}
 	abI = []arg{{"a", 'i'}, {"b", 'i'}}
 	aF  = []arg{{"a", 'f'}}
-	aS  = []arg{{"a", 'f'}, {"s", 'x'}}
 )
 
 const (
@@ -37,12 +36,6 @@ func (g *gen) arithmetic() {
 	g.routine("min", 'f', ab, 2, func() {
 		g.op("VMINPS", 1, 0, 2)
 		g.blendIf(cmpUNORD, 0, 0, 0, 2)
-	})
-	g.routine("addS", 'f', aS, 0, func() { g.op("VADDPS", 1, 0, 0) })
-	g.routine("mulS", 'f', aS, 0, func() { g.op("VMULPS", 1, 0, 0) })
-	g.routine("mulAdd", 'f', []arg{{"a", 'f'}, {"b", 'f'}, {"c", 'f'}}, 0, func() {
-		g.op("VMULPS", 1, 0, 0)
-		g.op("VADDPS", 2, 0, 0)
 	})
 	g.routine("neg", 'f', aF, 0, func() { g.op("VXORPS", g.bits(signBit), 0, 0) })
 	g.routine("abs", 'f', aF, 0, func() { g.op("VANDPS", g.bits(^uint32(signBit)), 0, 0) })
@@ -101,7 +94,7 @@ func (g *gen) logic() {
 	cmpI("neI", cmpNE, "VPCMPEQD", false, true)
 	cmpI("ltI", cmpLT, "VPCMPGTD", true, false)
 	cmpI("leI", cmpLE, "VPCMPGTD", false, true)
-	for _, o := range [][3]string{{"and", "VPANDD", "VPAND"}, {"or", "VPORD", "VPOR"}, {"xor", "VPXORD", "VPXOR"}} {
+	for _, o := range [][3]string{{"and", "VPANDD", "VPAND"}, {"or", "VPORD", "VPOR"}} {
 		g.routine(o[0], 'i', abI, 0, func() { g.op(g.pick(o[1], o[2]), 1, 0, 0) })
 	}
 	g.routine("not", 'i', []arg{{"a", 'i'}}, 0, func() { g.op(g.pick("VPXORD", "VPXOR"), g.bits(1), 0, 0) })
@@ -119,7 +112,6 @@ func (g *gen) logic() {
 
 func (g *gen) conversions() {
 	g.routine("u8ToF32", 'f', []arg{{"src", 'b'}}, 0, func() { g.op("VCVTDQ2PS", 0, 0) })
-	g.routine("i8ToF32", 'f', []arg{{"src", 's'}}, 0, func() { g.op("VCVTDQ2PS", 0, 0) })
 	g.routine("u8ToI32", 'i', []arg{{"src", 'b'}}, 0, func() {})
 	g.routine("f16ToF32", 'f', []arg{{"src", 'h'}}, 0, func() {})
 	g.routine("i32ToF32", 'f', []arg{{"src", 'i'}}, 0, func() { g.op("VCVTDQ2PS", 0, 0) })
