@@ -109,3 +109,26 @@ func TestCorners(t *testing.T) {
 		}
 	}
 }
+
+// The greater of two zeros of different signs has the same sign whether it is
+// computed once for a block or for each element.
+func TestZerosOfBlocks(t *testing.T) {
+	p, err := Compile(device.CPU(), func(tr *Trace, in []*Tensor) []*Tensor {
+		a, b := tr.Scalar("a"), tr.Scalar("b")
+		return []*Tensor{a.Maximum(b).Reciprocal().Add(in[0]), in[0].Add(a).Maximum(in[1].Mul(b)).Reciprocal()}
+	}, New([]float32{0, 0}), New([]float32{1, 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.SetScalar("b", math.Copysign(0, -1)); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.Call(New([]float32{0, 0}), New([]float32{1, 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := out[0].Floats(), out[1].Floats(); a[0] != b[0] || a[0] == 0 {
+		t.Errorf("%v and %v", a, b)
+	}
+}

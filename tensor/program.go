@@ -210,9 +210,13 @@ func (p *Program) Call(in ...*Tensor) ([]*Tensor, error) {
 			return nil, err
 		}
 	}
-	for p.outstanding() {
-		if _, err := p.exec.Collect(p.rows); err != nil {
+	for { // results of submits that nobody collected
+		n, err := p.exec.Collect(p.rows)
+		if err != nil {
 			return nil, err
+		}
+		if n == 0 {
+			break
 		}
 	}
 	if err := p.submit(1, p.row); err != nil {
@@ -230,11 +234,6 @@ func (p *Program) Call(in ...*Tensor) ([]*Tensor, error) {
 		out[i] = t
 	}
 	return out, nil
-}
-
-func (p *Program) outstanding() bool {
-	n, err := p.exec.Collect(p.rows)
-	return err == nil && n > 0
 }
 
 // result copies result i of the last step to the host.
@@ -277,8 +276,8 @@ func (p *Program) Result(i int) (*Tensor, error) {
 
 // Submit runs n steps, at most MaxSteps, with the scalars that fill gives
 // each of them. It returns before the steps have run, and waits only when
-// three earlier submits are still under way. In steady state it allocates
-// nothing.
+// three earlier submits are still under way, the oldest of whose results are
+// lost if Collect has not fetched them. In steady state it allocates nothing.
 func (p *Program) Submit(n int, fill func(step int, s Scalars)) error {
 	if n < 1 || n > MaxSteps {
 		return fmt.Errorf("weft: submit of %d steps; 1 to %d are possible", n, MaxSteps)

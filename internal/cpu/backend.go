@@ -46,9 +46,10 @@ func New(threads int) *Backend {
 	return &Backend{pool: pool.New(threads)}
 }
 
-// Name tells the instruction set and the number of threads.
+// Name tells the instruction set, whether WEFT_CPU wanted another that is not
+// there, and the number of threads.
 func (b *Backend) Name() string {
-	return fmt.Sprintf("cpu (%s, %d threads)", simd.Name(), b.pool.Workers())
+	return fmt.Sprintf("cpu (%s, %d threads)", simd.Variant(), b.pool.Workers())
 }
 
 // MaxBuffers is what WebGPU guarantees, so that both fuse alike and a seeded

@@ -75,7 +75,10 @@ func elementwise(k *kernel.Kernel, dst int) instr {
 	case from == ir.F32 && unaryF[v.Op] != nil:
 		in.f1 = unaryF[v.Op]
 	case from == ir.F32 && binaryF[v.Op] != nil:
-		in.f2, in.scalarF = binaryF[v.Op], in.row.F32
+		in.f2 = binaryF[v.Op]
+		if v.Op != ir.OpMaximum && v.Op != ir.OpMinimum { // of which zero they give, the table says something else
+			in.scalarF = in.row.F32
+		}
 	case from == ir.F32 && compareF[v.Op] != nil:
 		in.cmp = compareF[v.Op]
 	case from != ir.F32 && binaryI[v.Op] != nil:

@@ -120,11 +120,7 @@ func (k *Kernel) FLOPs() int {
 			}
 		}
 	}
-	for _, s := range k.Stages {
-		_ = s
-		n += k.OuterElems() * k.InnerElems()
-	}
-	return n
+	return n + len(k.Stages)*k.OuterElems()*k.InnerElems()
 }
 
 // Bytes counts the memory that one run touches, each buffer once.
