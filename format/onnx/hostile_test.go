@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -356,4 +357,60 @@ func FuzzNumbers(f *testing.F) {
 			t.Errorf("%s: %v", s.name, err)
 		}
 	})
+}
+
+// Every operand of every operator is left out, or replaced by something of
+// another shape or type, and every attribute dropped: an import then fails, or
+// does not, but never ends the program.
+func TestForeignOperands(t *testing.T) {
+	foreign := []array{
+		{"?none", elemFloat, []int{0}, nil}, {"?nothing", elemInt64, []int{2, 0, 3}, nil}, single("?one", 1), {"?long", elemInt64, nil, []float64{-1}},
+		{"?row", elemFloat, []int{3}, []float64{1, -2, 3}}, {"?longs", elemInt64, []int{3}, []float64{0, -1, 2}}, {"?bool", elemBool, []int{1}, []float64{1}},
+		{"?deep", elemFloat, []int{1, 2, 1, 2, 1, 2}, make([]float64, 8)}, {"?half", elemFloat16, []int{1, 1}, []float64{2}}, {"?huge", elemInt64, []int{2}, []float64{1 << 40, 1 << 40}},
+		{"x?ids", elemInt32, []int{2}, []float64{1, 0}}, {"x?flag", elemBool, []int{2, 3}, make([]float64, 6)}, {"x?deep", elemFloat, []int{1, 2, 1, 2, 1, 2}, make([]float64, 8)}, {"x?scalar", elemFloat, nil, []float64{1}},
+	}
+	try := func(s sample, nodes []*nodeProto, what string) {
+		m := s.model()
+		m.proto.Graph.Node = nodes
+		b, err := m.bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if r := recover(); r != nil {
+				t.Errorf("%s: %s: %v", s.name, what, r)
+			}
+		}()
+		if err := importBytes(b); err != nil && !errors.Is(err, ErrFormat) && !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%s: %s: %v", s.name, what, err)
+		}
+	}
+	for _, s := range samples() {
+		for i, n := range s.nodes {
+			changed := func(what string, change func(n *nodeProto)) {
+				c := *n
+				c.Input, c.Attribute = slices.Clone(n.Input), slices.Clone(n.Attribute)
+				change(&c)
+				wide := s
+				wide.inputs = append(slices.Clip(s.inputs), foreign...)
+				nodes := slices.Clone(s.nodes)
+				nodes[i] = &c
+				try(wide, nodes, what)
+			}
+			for j := range n.Input {
+				changed("an operand less", func(c *nodeProto) { c.Input[j] = "" })
+				changed("operands less", func(c *nodeProto) { c.Input = c.Input[:j] })
+				for _, f := range foreign {
+					changed(f.name, func(c *nodeProto) { c.Input[j] = f.name })
+				}
+			}
+			for j := range n.Attribute {
+				changed("an attribute less", func(c *nodeProto) { c.Attribute = slices.Delete(c.Attribute, j, j+1) })
+				changed("an attribute without a value", func(c *nodeProto) { c.Attribute[j] = &attrProto{Name: n.Attribute[j].Name} })
+				changed("an attribute that is a list", func(c *nodeProto) {
+					c.Attribute[j] = &attrProto{Name: n.Attribute[j].Name, Ints: []int64{-7, 1 << 62}, I: -1 << 62, F: float32(math.NaN()), S: []byte("?")}
+				})
+			}
+		}
+	}
 }

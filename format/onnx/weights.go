@@ -149,6 +149,9 @@ func (n *Network) widened(g *graphProto) (map[*tensorProto]string, error) {
 				return false
 			}
 		case "DequantizeLinear":
+			if len(node.Input) < 2 {
+				return false
+			}
 			for _, in := range node.Input[1:] {
 				if in != "" && initial[in] == nil {
 					return false
