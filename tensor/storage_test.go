@@ -55,3 +55,14 @@ func TestUncountableShapes(t *testing.T) {
 		}
 	}
 }
+
+func TestTensorsHoldCopies(t *testing.T) {
+	f, i, b, h := []float32{1}, []int32{1}, []byte{1}, []uint16{0x3c00}
+	for name, x := range map[string]*Tensor{"floats": New(f), "ints": FromInts(i), "bytes": FromBytes(b), "halves": FromHalf(h), "variable": NewVariable("v", f)} {
+		f[0], i[0], b[0], h[0] = 2, 2, 2, 0
+		if v := x.Item(); v != 1 {
+			t.Errorf("%s: %v", name, v)
+		}
+		f[0], i[0], b[0], h[0] = 1, 1, 1, 0x3c00
+	}
+}

@@ -71,12 +71,12 @@ func (t *Tensor) Trace() *Trace { return t.trace }
 // New returns a tensor of shape that holds a copy of data, in row-major order.
 // Without a shape the result has one dimension.
 func New(data []float32, shape ...int) *Tensor {
-	return fromBytes("new", Float32, bytesOf(data), len(data), shape)
+	return fromBytes("new", Float32, slices.Clone(bytesOf(data)), len(data), shape)
 }
 
 // FromInts is New for Int32.
 func FromInts(data []int32, shape ...int) *Tensor {
-	return fromBytes("new", Int32, bytesOf(data), len(data), shape)
+	return fromBytes("new", Int32, slices.Clone(bytesOf(data)), len(data), shape)
 }
 
 // FromBytes is New for Uint8: images and labels as their files hold them.
