@@ -3,6 +3,7 @@ package onnx
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -118,6 +119,24 @@ func TestHostileModels(t *testing.T) {
 	m.proto.Graph.Input = append(m.proto.Graph.Input, m.proto.Graph.Input[0])
 	if _, err := m.Network(ImportOptions{}); !errors.Is(err, ErrFormat) {
 		t.Errorf("two inputs of one name: %v", err)
+	}
+}
+
+// A few bytes of a file must not ask for a table each time.
+func TestManyTables(t *testing.T) {
+	sizes := &tensorProto{Name: "s", DataType: int64(elemInt64), Dims: []int64{2}, Int64Data: []int64{2, 1 << 20}}
+	back := &tensorProto{Name: "b", DataType: int64(elemInt64), Dims: []int64{2}, Int64Data: []int64{2, 3}}
+	var nodes []*nodeProto
+	name := "x"
+	for i := range 20 {
+		next, small := fmt.Sprint("a", i), fmt.Sprint("b", i)
+		nodes = append(nodes, &nodeProto{OpType: "Resize", Input: []string{name, "", "", "s"}, Output: []string{next}},
+			&nodeProto{OpType: "Resize", Input: []string{next, "", "", "b"}, Output: []string{small}})
+		name = small
+	}
+	nodes = append(nodes, nodeOf("Relu", name, "y"))
+	if err := importBytes(written(t, nodes, sizes, back)); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "tables") {
+		t.Error(err)
 	}
 }
 

@@ -109,6 +109,7 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 	}
 	var errs []error
 	held := 0 // elements of constants on the host
+	listed := 0
 	bad := map[string]bool{}
 	for _, node := range n.order {
 		if slices.ContainsFunc(node.Input, func(s string) bool { return bad[s] }) {
@@ -117,7 +118,7 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 			}
 			continue
 		}
-		c := &call{net: n, node: node, samples: samples}
+		c := &call{net: n, node: node, samples: samples, listed: &listed}
 		for _, name := range node.Input {
 			c.in = append(c.in, vals[name])
 		}
@@ -174,6 +175,18 @@ type call struct {
 	node    *nodeProto
 	in      []val
 	samples int
+	listed  *int // positions that tables of the network hold
+}
+
+// maxListed is how many positions the tables of a network have together: of each
+// row and column that is resized or padded, not more.
+const maxListed = 1 << 24
+
+// tabulate makes sure that a network's tables may have n more positions.
+func (c *call) tabulate(n int) {
+	if *c.listed += n; *c.listed > maxListed {
+		c.fail("tables of more than %d positions", maxListed)
+	}
 }
 
 // nodeError is what a call panics with.

@@ -116,9 +116,12 @@ func (c *call) resizeAlong(x tt, d, to int, scale float64) tt {
 	if taps == 0 {
 		c.fail("mode %s is not supported", quote(mode))
 	}
+	c.tabulate(taps * to)
 	at, by := make([][]int32, taps), make([][]float32, taps)
 	for k := range taps {
-		at[k], by[k] = make([]int32, to), make([]float32, to)
+		if at[k] = make([]int32, to); mode != "nearest" {
+			by[k] = make([]float32, to)
+		}
 	}
 	for i := range to {
 		p := place(i)

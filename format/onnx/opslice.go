@@ -172,6 +172,7 @@ func padOf(c *call) []val {
 		if p[0]+n+p[1] > maxHost {
 			c.fail("pads %v", pads)
 		}
+		c.tabulate(p[0] + n + p[1])
 		index := make([]int32, p[0]+n+p[1])
 		for j := range index {
 			at := j - p[0]
