@@ -67,6 +67,9 @@ func same(x tt) tt { return x }
 // integerOf is v as Int32, without dimensions.
 func integerOf(v int) tt { return tensor.Scalar(float64(v)).To(tensor.Int32) }
 
+// fromEnd makes negative positions in n elements count from the end.
+func fromEnd(x tt, n int) tt { return tensor.Where(x.Lt(integerOf(0)), x.AddScalar(float64(n)), x) }
+
 func init() {
 	operators = map[string]func(c *call) []val{
 		"Abs": unary(tt.Abs), "Neg": unary(tt.Neg), "Exp": unary(tt.Exp), "Log": unary(tt.Log), "Sqrt": unary(tt.Sqrt), "Reciprocal": unary(tt.Reciprocal),

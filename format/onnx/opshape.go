@@ -248,9 +248,6 @@ func (c *call) index(i, n int) (flat tt, shape []int) {
 	return fromEnd(flat, n), x.Shape()
 }
 
-// fromEnd makes negative positions in n elements count from the end.
-func fromEnd(x tt, n int) tt { return tensor.Where(x.Lt(integerOf(0)), x.AddScalar(float64(n)), x) }
-
 func gatherElements(c *call) []val {
 	x := c.tensor(0)
 	d := c.axis(c.int("axis", 0), x.Dims())
