@@ -229,8 +229,9 @@ func TestNormsThatShareStatistics(t *testing.T) {
 
 // What decides about shapes is part of the structure, also where a file computes it.
 func TestRestoreComputedSettings(t *testing.T) {
-	m := modelOf(t, sample{"", 17, []array{noise("x", 1, 2, 4, 4), {"p", elemFloat, []int{2}, []float64{1, 1}}, {"q", elemFloat, []int{2}, []float64{2, 3}}}, []*nodeProto{
-		{OpType: "Concat", Name: "cat", Input: []string{"p", "q"}, Output: []string{"f"}, Attribute: []*attrProto{integer("axis", 0)}},
+	m := modelOf(t, sample{"", 17, []array{noise("x", 1, 2, 4, 4), {"p", elemFloat, []int{2}, []float64{1, 1}}, {"q", elemFloat16, []int{2}, []float64{2, 3}}}, []*nodeProto{
+		{OpType: "Cast", Name: "cast", Input: []string{"q"}, Output: []string{"r"}, Attribute: []*attrProto{integer("to", 1)}},
+		{OpType: "Concat", Name: "cat", Input: []string{"p", "r"}, Output: []string{"f"}, Attribute: []*attrProto{integer("axis", 0)}},
 		{OpType: "Resize", Name: "up", Input: []string{"x", "", "f"}, Output: []string{"y"}},
 	}, "y"})
 	n, err := m.Network(ImportOptions{})
