@@ -3,6 +3,7 @@ package tensor_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,4 +201,19 @@ func TestViewsOfViews(t *testing.T) {
 			x.Pad(1, [2]int{3, 0}, [2]int{}).Flip(0).Reshape(8, 3).Slice(0, 7, 8).Exp(),
 		}
 	}, x)
+}
+
+// As many dimensions as a tensor may have, which a product's kernel keeps even
+// where they have size 1, and one more.
+func TestManyDimensions(t *testing.T) {
+	shape := func(n int, last ...int) []int { return append(slices.Repeat([]int{1}, n-len(last)), last...) }
+	agree(t, 1e-5, func(_ *Trace, in []*Tensor) []*Tensor {
+		a, b := in[0].Reshape(shape(32, 3, 2, 1)...), in[0].Reshape(shape(32, 3, 1, 2)...)
+		y := a.MatMul(b).Add(a)
+		return []*Tensor{y, y.Transpose(0, -1).Sum(0), y.Sum(-1)}
+	}, New(ramp(6)))
+	_, err := Compile(device.CPU(), func(_ *Trace, in []*Tensor) []*Tensor {
+		return []*Tensor{in[0].Reshape(shape(33, 6)...)}
+	}, New(ramp(6)))
+	wants(t, err, "33 dimensions")
 }

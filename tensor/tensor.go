@@ -162,7 +162,18 @@ func (t *Tensor) Name() string {
 // IsVariable reports whether t was made by NewVariable or NewIntVariable.
 func (t *Tensor) IsVariable() bool { return t.node.Op == ir.OpLeaf && t.node.Leaf.Kind == ir.State }
 
+// maxDims is how many dimensions a tensor may have: kernels keep sets of them in
+// the bits of a word, with room for those that views add.
+const maxDims = 32
+
+func checkDims(op string, shape []int) {
+	if len(shape) > maxDims {
+		panic(ir.NewError(op, "%d dimensions; at most %d are possible", len(shape), maxDims))
+	}
+}
+
 func checkShape(op string, shape []int) {
+	checkDims(op, shape)
 	n := 1
 	for _, d := range shape {
 		if d < 1 {
@@ -195,6 +206,7 @@ func sliceOf[T float32 | int32 | uint16](b []byte) []T {
 
 // with wraps a node computed from ts, which must not mix traces.
 func with(op string, n *ir.Node, ts ...*Tensor) *Tensor {
+	checkDims(op, n.Shape)
 	r := &Tensor{node: n}
 	size := 1
 	for _, d := range n.Shape {
