@@ -64,6 +64,8 @@ func TestOperatorCorners(t *testing.T) {
 		{"Expand of a constant", 21, append(op("Expand", "a s"), &nodeProto{OpType: "Mul", Input: []string{"y", "x"}, Output: []string{"z"}}),
 			[]array{number("a", elemFloat, 3), longs("s", 2), vector("x", 1, 2)}, []float64{3, 6}},
 		{"LpNormalization of zeros", 21, op("LpNormalization", "x"), []array{vector("x", 0, 0)}, []float64{0, 0}},
+		{"ConvTranspose without padding", 21, op("ConvTranspose", "x w", textAttr("auto_pad", "VALID")),
+			[]array{{"x", elemFloat, []int{1, 1, 2}, []float64{1, 2}}, {"w", elemFloat, []int{1, 1, 2}, []float64{3, 4}}}, []float64{3, 10, 8}},
 		{"Split unevenly", 21, append([]*nodeProto{{OpType: "Split", Name: "s", Input: []string{"x"}, Output: []string{"a", "b"}, Attribute: []*attrProto{integer("num_outputs", 2)}}},
 			op("Identity", "b")...), []array{vector("x", 1, 2, 3)}, []float64{3}},
 		{"PRelu at 0", 21, op("PRelu", "x x2"), []array{vector("x", 0, -1), vector("x2", 2, 2)}, []float64{0, -2}},

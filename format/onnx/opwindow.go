@@ -5,6 +5,7 @@ package onnx
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
@@ -139,8 +140,8 @@ func transposed(c *call) []val {
 	if w.Dims() != x.Dims() || x.Dims() < 3 {
 		c.fail("input %v, weight %v", x.Shape(), w.Shape())
 	}
-	if c.list("output_shape") != nil || c.text("auto_pad", "NOTSET") != "NOTSET" {
-		c.fail("output_shape and auto_pad are not supported")
+	if c.list("output_shape") != nil || strings.HasPrefix(c.text("auto_pad", ""), "SAME") {
+		c.fail("output_shape and auto_pad SAME are not supported")
 	}
 	f := c.frame(x, w.Shape()[2:])
 	if f.flat {
