@@ -90,61 +90,77 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 			m.extent *= k.Dims[d]
 		}
 	}
-	n := len(k.Vals)
-	m.block = blockFor(m.extent, n)
-	stages := len(k.Stages)
-
-	// What each value depends on: loop variables as bits, and how many
-	// stages have to be complete.
-	dims := make([]uint64, n)
-	after := make([]int, n)
-	const memory = 1 << 63 // a load: changes between runs of the kernel
-	var outerMask, innerMask uint64
-	for d := range k.Dims {
-		if d < k.Outer {
-			outerMask |= 1 << d
-		} else {
-			innerMask |= 1 << d
-		}
-	}
-	m.varying, m.fill = make([]bool, n), make([]bool, n)
-	for i := range k.Vals {
-		v := &k.Vals[i]
-		v.Uses(func(a int) { dims[i] |= dims[a]; after[i] = max(after[i], after[a]) })
-		v.Index.DependsOn(func(d int) bool { dims[i] |= 1 << d; return false }, func(int) bool { return false })
-		switch v.Kind {
-		case kernel.Result:
-			dims[i] |= outerMask
-			after[i] = v.N + 1
-		case kernel.Acc:
-			dims[i] |= outerMask
-		case kernel.Load:
-			dims[i] |= memory
-		}
-		m.varying[i] = vec >= 0 && dims[i]>>vec&1 == 1
+	m.block = blockFor(m.extent, len(k.Vals))
+	on := newDependencies(k)
+	m.varying, m.fill = make([]bool, len(k.Vals)), make([]bool, len(k.Vals))
+	for i, dims := range on.dims {
+		m.varying[i] = vec >= 0 && dims>>vec&1 == 1
 		for _, d := range m.rows {
-			m.varying[i] = m.varying[i] || dims[i]>>d&1 == 1
+			m.varying[i] = m.varying[i] || dims>>d&1 == 1
 		}
 	}
 	m.cutting = m.longPieces()
 	m.markFills()
+	inner := m.groups(on)
+	m.points = k.InnerElems()
+	m.addStores()
+	m.place(on, inner)
+	return m
+}
 
-	m.result = make([]int, stages)
-	for s := range m.result {
-		m.result[s] = -1
+// dependencies are what each value of a kernel depends on: loop variables as
+// bits, and how many stages have to be complete.
+type dependencies struct {
+	dims         []uint64
+	after        []int
+	outer, inner uint64 // the loop variables of either kind
+}
+
+// memory is the bit of loads, which change between runs of the kernel.
+const memory = 1 << 63
+
+func newDependencies(k *kernel.Kernel) *dependencies {
+	on := &dependencies{dims: make([]uint64, len(k.Vals)), after: make([]int, len(k.Vals))}
+	for d := range k.Dims {
+		if d < k.Outer {
+			on.outer |= 1 << d
+		} else {
+			on.inner |= 1 << d
+		}
 	}
-	m.outerU, m.outerV = make([][]instr, stages+1), make([][]instr, stages+1)
-	m.innerU, m.innerV = make([][]instr, stages+1), make([][]instr, stages+1)
-	inner := make([][]bool, stages+1) // inner values that a group or the inner stores need
+	for i := range k.Vals {
+		v := &k.Vals[i]
+		v.Uses(func(a int) { on.dims[i] |= on.dims[a]; on.after[i] = max(on.after[i], on.after[a]) })
+		v.Index.DependsOn(func(d int) bool { on.dims[i] |= 1 << d; return false }, func(int) bool { return false })
+		switch v.Kind {
+		case kernel.Result:
+			on.dims[i] |= on.outer
+			on.after[i] = v.N + 1
+		case kernel.Acc:
+			on.dims[i] |= on.outer
+		case kernel.Load:
+			on.dims[i] |= memory
+		}
+	}
+	return on
+}
+
+// groups joins stages that need nothing of each other, and returns the inner
+// values that each group needs, by its first stage, and last those of the inner
+// stores.
+func (m *machine) groups(on *dependencies) [][]bool {
+	k := m.k
+	stages := len(k.Stages)
+	inner := make([][]bool, stages+1)
 	m.groupEnd = make([]int, stages)
 	group := 0
 	for s := range inner {
-		need := make([]bool, n)
+		need := make([]bool, len(k.Vals))
 		ready := 0 // stages that have to be complete
 		var mark func(v int)
 		mark = func(v int) {
-			ready = max(ready, after[v])
-			if dims[v]&innerMask != 0 && !need[v] {
+			ready = max(ready, on.after[v])
+			if on.dims[v]&on.inner != 0 && !need[v] {
 				need[v] = true
 				k.Vals[v].Uses(mark)
 			}
@@ -165,16 +181,28 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 			}
 		}
 		if inner[group] == nil {
-			inner[group] = make([]bool, n)
+			inner[group] = make([]bool, len(k.Vals))
 		}
 		for i, needed := range need {
 			inner[group][i] = inner[group][i] || needed
 		}
 	}
-	m.points = k.InnerElems()
-	m.addStores()
+	return inner
+}
+
+// place compiles each value and puts its instruction where it is computed as
+// seldom as possible.
+func (m *machine) place(on *dependencies, inner [][]bool) {
+	k := m.k
+	stages := len(k.Stages)
+	m.result = make([]int, stages)
+	for s := range m.result {
+		m.result[s] = -1
+	}
+	m.outerU, m.outerV = make([][]instr, stages+1), make([][]instr, stages+1)
+	m.innerU, m.innerV = make([][]instr, stages+1), make([][]instr, stages+1)
 	used := m.used()
-	pure := m.pure(dims)
+	pure := m.pure(on.dims)
 	var code []instr
 	for i := range k.Vals {
 		if !used[i] {
@@ -192,12 +220,12 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 			code = append(code, in)
 			in = instr{dst: i, out: -1, special: remembered, slot: len(code) - 1}
 		}
-		switch s := after[i]; {
-		case dims[i]&^memory == 0 && s == 0:
+		switch s, dims := on.after[i], on.dims[i]; {
+		case dims&^memory == 0 && s == 0:
 			m.consts = append(m.consts, in)
-		case dims[i]&innerMask == 0 && m.varying[i]:
+		case dims&on.inner == 0 && m.varying[i]:
 			m.outerV[s] = append(m.outerV[s], in)
-		case dims[i]&innerMask == 0:
+		case dims&on.inner == 0:
 			m.outerU[s] = append(m.outerU[s], in)
 		default:
 			passes := 0
@@ -226,7 +254,6 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 		}
 	}
 	m.remember(code)
-	return m
 }
 
 // longPieces reports whether all pieces of the kernel's addresses are so long
