@@ -128,6 +128,58 @@ func TestPredictImportedBytes(t *testing.T) {
 	}
 }
 
+// What came in as ONNX is trained on, and the result is tested and leaves in every
+// form, as a run's of a network of our own.
+func TestFineTuneImported(t *testing.T) {
+	dir := t.TempDir()
+	weftLine := func(line string) map[string]any {
+		t.Helper()
+		code, stdout, stderr := weft(t, dir, append(strings.Fields(line), "--json")...)
+		if code != 0 {
+			t.Fatalf("weft %s: exit code %d\n%s", line, code, stderr)
+		}
+		return last(t, stdout)
+	}
+	weftLine("export onnx mnist-mlp -o mlp.onnx")
+	weftLine("import onnx mlp.onnx")
+	// The built-in network has not seen the synthetic digits.
+	before := weftLine("eval mlp.weft.safetensors --data synthetic --device cpu")["test_accuracy"].(float64)
+	res := weftLine("train --from mlp.weft.safetensors --data synthetic --batch 128 --device cpu")
+	after := res["test_accuracy"].(float64)
+	if !(after > before+0.01) {
+		t.Errorf("accuracy %v before, %v after", before, after)
+	}
+	run := res["run"].(string)
+	// A finished run that is resumed tests the weights of its checkpoint.
+	if again := weftLine("train --device cpu --resume " + run)["test_accuracy"]; again != after {
+		t.Errorf("accuracy %v when resumed, was %v", again, after)
+	}
+	for _, line := range []string{"export onnx " + run + " -o again.onnx --verify", "export safetensors " + run + " -o weights.safetensors --verify", "export web " + run + " -o web --no-page"} {
+		if v := weftLine(line); strings.HasPrefix(line, "export onnx") && !(v["difference"].(float64) < 1e-5) {
+			t.Errorf("weft %s: %v", line, v)
+		}
+	}
+	for _, c := range []struct {
+		line, says string
+		code       int
+	}{
+		{"train --from mlp.weft.safetensors --resume " + run, "exclude each other", exitUsage},
+		{"train mnist-cnn --from mlp.weft.safetensors", "knows its network", exitUsage},
+		{"train --from none", "--from takes", exitFailure},
+		{"train --from weights.safetensors", "weft import safetensors", exitFailure},
+	} {
+		code, _, stderr := weft(t, dir, strings.Fields(c.line)...)
+		if code != c.code || !strings.Contains(stderr, c.says) {
+			t.Errorf("weft %s: exit code %d\n%s", c.line, code, stderr)
+		}
+	}
+	weftLine("export onnx mnist-mlp --softmax -o soft.onnx")
+	weftLine("import onnx soft.onnx")
+	if code, _, stderr := weft(t, dir, "train", "--from", "soft.weft.safetensors", "--data", "synthetic", "--device", "cpu"); code != exitFailure || !strings.Contains(stderr, "ends with Softmax") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
 func TestONNXFailures(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "text.onnx"), []byte("this is no model"), 0o644)

@@ -44,6 +44,17 @@ func (n *Network) Outputs() []string { return n.outputs }
 // the number of classes of a classifier. Else it is 0.
 func (n *Network) Classes() int { return n.classes }
 
+// Last is the operator that makes the first result, "" if an input is returned
+// as it is.
+func (n *Network) Last() string {
+	for _, node := range n.order {
+		if slices.Contains(node.Output, n.outputs[0]) {
+			return node.OpType
+		}
+	}
+	return ""
+}
+
 // Model is what the network was made of.
 func (n *Network) Model() *Model { return n.model }
 
