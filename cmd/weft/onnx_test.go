@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/weft-ml/weft/data/synthetic"
+	"github.com/weft-ml/weft/format/onnx"
 	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
 )
 
@@ -125,6 +128,49 @@ func TestPredictImportedBytes(t *testing.T) {
 	code, _, stderr := weft(t, dir, "predict", "digit.png", "--device", "cpu", "--model", "two.weft.safetensors")
 	if code != exitFailure || strings.Contains(stderr, ".go:") || !strings.Contains(stderr, "takes [2 1 28 28]") {
 		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// reader reads eight tokens with one head of causal attention.
+type reader struct {
+	Tokens *tensor.Tensor
+	Head   *nn.Linear
+}
+
+func (r *reader) Forward(x *tensor.Tensor) *tensor.Tensor {
+	y := r.Tokens.Embedding(x)
+	scores := y.MatMul(y.Transpose(1, 2))
+	seen := tensor.Full(1, 8, 8).Tril(0).EqScalar(1)
+	y = tensor.Where(seen, scores, tensor.Scalar(math.Inf(-1))).Softmax(-1).MatMul(y)
+	return r.Head.Forward(y.Mean(1))
+}
+
+// A network that reads no pictures goes through the same commands.
+func TestImportTokens(t *testing.T) {
+	dir := t.TempDir()
+	rng := nn.NewRNG(1)
+	m := &reader{tensor.NewVariable("tokens", rng.Normal(20*4, 0, 1), 20, 4), nn.NewLinear(rng, 4, 3, nn.LinearOptions{})}
+	file, err := onnx.Export(func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor { return []*tensor.Tensor{m.Forward(in[0])} }, onnx.ExportOptions{
+		Inputs: []onnx.Input{{Name: "tokens", Shape: []int{onnx.Batch, 8}, DType: tensor.Int32}}, Params: nn.Params(m),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.WriteFile(filepath.Join(dir, "reader.onnx"), false); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"import onnx reader.onnx", "summary reader.weft.safetensors", "inspect reader.weft.safetensors", "inspect reader.weft.safetensors --plan",
+		"export onnx reader.weft.safetensors -o again.onnx --verify", "export safetensors reader.weft.safetensors -o weights.safetensors --verify",
+		"export web reader.weft.safetensors -o web",
+	} {
+		code, stdout, stderr := weft(t, dir, append(strings.Fields(line), "--json")...)
+		if code != 0 {
+			t.Fatalf("weft %s: exit code %d\n%s", line, code, stderr)
+		}
+		if v := last(t, stdout); strings.HasPrefix(line, "summary") && v["parameters"] != 95.0 {
+			t.Errorf("weft %s: %v", line, v)
+		}
 	}
 }
 
