@@ -57,6 +57,7 @@ func (f *trainFlags) optionFlags(s *pflag.FlagSet) {
 	s.Float64Var(&o.Augment.Shift, "shift", 0, "random shift, as a share of the side")
 	s.Float64Var(&o.Augment.Rotate, "rotate", 0, "random rotation, in degrees")
 	s.Float64Var(&o.Augment.Scale, "scale", 0, "random scaling, as a share of the size")
+	s.BoolVar(&o.Augment.Nearest, "nearest", false, "take the nearest pixel where images are moved, instead of four's mixture")
 	s.IntVar(&o.Augment.Crop, "crop", 0, "random shift by whole pixels: padding of the random crop")
 	s.BoolVar(&o.Augment.Reflect, "reflect", false, "fill what --crop uncovers by reflection")
 	s.StringVar(&o.Augment.Flip, "flip", "", "mirror images: random, or alternate in every other epoch")
