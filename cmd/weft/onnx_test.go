@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -223,6 +224,41 @@ func TestFineTuneImported(t *testing.T) {
 	weftLine("import onnx soft.onnx")
 	if code, _, stderr := weft(t, dir, "train", "--from", "soft.weft.safetensors", "--data", "synthetic", "--device", "cpu"); code != exitFailure || !strings.Contains(stderr, "ends with Softmax") {
 		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// A network that was put together in the lab is trained further by the command.
+func TestFineTuneLayers(t *testing.T) {
+	dir := t.TempDir()
+	r, err := train.Find("layers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := synthetic.Digits(10, 1)
+	info := train.Info{Recipe: r.Name, Options: r.Options, Preprocessing: train.PreprocessingOf(set), Classes: set.Classes,
+		Layers: []train.Layer{{Type: "linear", Units: 12}, {Type: "tanh"}, {Type: "linear", Units: 10}}}
+	m, err := r.Build(train.Spec{Channels: 1, Height: 28, Width: 28, Classes: 10, Layers: info.Layers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "lab.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(train.WriteModel(f, m, info), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := weft(t, dir, strings.Fields("train --from lab.safetensors --data synthetic --device cpu --epochs 1 --batch 128 --lr 0.1 --json")...)
+	if code != 0 || !strings.Contains(stderr, "beginning with the weights of lab.safetensors") {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	res := last(t, stdout)
+	if acc := res["test_accuracy"].(float64); acc < 0.7 {
+		t.Errorf("test accuracy %v", acc)
+	}
+	code, stdout, stderr = weft(t, dir, "train", "--resume", res["run"].(string), "--device", "cpu", "--json")
+	if code != 0 || last(t, stdout)["test_accuracy"] != res["test_accuracy"] {
+		t.Errorf("exit code %d, %s\n%s", code, stdout, stderr)
 	}
 }
 
