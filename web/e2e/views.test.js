@@ -117,6 +117,8 @@ for (const webgpu of [true, false]) {
       await trained(page, 'a step', (e) => e.step > 0);
       await visitView(page, 'Draw');
       await page.getByRole('button', { name: 'Sample digit 3' }).click();
+      await page.getByRole('img', { name: /^The drawing as the network gets it/ }).hover();
+      await page.locator('.tip.shown').getByText(/^row 14, column 14: \d+$/).waitFor();
       await choose(page, /128-10/);
       await answered(page, 'use');
       const { step } = await trained(page, 'more steps', (e) => e.state === 'running');
