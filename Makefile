@@ -103,8 +103,8 @@ bin/cifar-small/plan.json: FORCE
 		--f16 --explain --onnx --batch 1 --no-page -o $(@D) >/dev/null
 FORCE:
 
-# A site for any web server, in SITE. DATA, if given, is a folder with mnist/ or
-# fashion-mnist/, which become part of it. See docs/deploy.md.
+# A site for any web server, in SITE. DATA, if given, is a folder with mnist/,
+# fashion-mnist/ or models/, which become part of it. See docs/deploy.md.
 SITE ?= site
 site: pages $(PROGRAMS) bin/cifar-small/plan.json
 	go run ./internal/site/pack -static -out $(SITE) $(WORKER) $(if $(DATA),-data $(DATA))

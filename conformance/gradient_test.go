@@ -166,6 +166,7 @@ func TestGradients(t *testing.T) {
 		{"squeeze excite", func(x in) *tensorT {
 			return (&nn.SqueezeExcite{FC1: &nn.Conv2d{Weight: x[1]}, FC2: &nn.Conv2d{Weight: x[2]}, Activation: nn.SiLU{}}).Forward(x[0])
 		}, [][]int{{2, 3, 2, 2}, {2, 3, 1, 1}, {3, 2, 1, 1}}},
+		{"adaptive max pool", func(x in) *tensorT { return x[0].AdaptiveMaxPool2d(2, 3) }, [][]int{{1, 2, 5, 4}}},
 		{"interpolate", func(x in) *tensorT {
 			return x[0].Interpolate(5, 2, tensor.InterpolateOptions{}).Mul(x[0].Interpolate(5, 2, tensor.InterpolateOptions{Nearest: true}))
 		}, [][]int{{1, 2, 3, 4}}},

@@ -25,6 +25,8 @@ func TestConvolutionsHavePyTorchsShapes(t *testing.T) {
 		{"max pool", MaxPool2d{Kernel: 3, Stride: 2, Padding: 1}, nil, []int{1, 2, 8, 8}, []int{1, 2, 4, 4}},
 		{"average pool", AvgPool2d{Kernel: 2}, nil, []int{1, 2, 8, 6}, []int{1, 2, 4, 3}},
 		{"adaptive pool", AdaptiveAvgPool2d{}, nil, []int{1, 2, 8, 6}, []int{1, 2, 1, 1}},
+		{"adaptive max pool", AdaptiveMaxPool2d{}, nil, []int{1, 2, 8, 6}, []int{1, 2, 1, 1}},
+		{"adaptive max pool to 3x4", AdaptiveMaxPool2d{Height: 3, Width: 4}, nil, []int{1, 2, 8, 6}, []int{1, 2, 3, 4}},
 		{"adaptive pool to 3x2", AdaptiveAvgPool2d{Height: 3, Width: 2}, nil, []int{1, 2, 8, 6}, []int{1, 2, 3, 2}},
 	} {
 		if c.weight != nil {
@@ -38,6 +40,37 @@ func TestConvolutionsHavePyTorchsShapes(t *testing.T) {
 		}
 		if got := c.m.Forward(tensor.Zeros(c.in...)).Shape(); !slices.Equal(got, c.out) {
 			t.Errorf("%s: output %v, want %v", c.name, got, c.out)
+		}
+	}
+}
+
+// TestAdaptiveMaxPool compares every window, even and uneven ones, with its
+// definition.
+func TestAdaptiveMaxPool(t *testing.T) {
+	const h, w = 7, 5
+	data := NewRNG(4).Normal(2*h*w, 0, 1)
+	for _, size := range [][2]int{{1, 1}, {7, 5}, {3, 2}, {5, 4}, {2, 5}} {
+		y := AdaptiveMaxPool2d{Height: size[0], Width: size[1]}.Forward(tensor.New(data, 1, 2, h, w))
+		got, err := y.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []float32
+		for c := range 2 {
+			for i := range size[0] {
+				for j := range size[1] {
+					most := float32(math.Inf(-1))
+					for y := i * h / size[0]; y < ((i+1)*h+size[0]-1)/size[0]; y++ {
+						for x := j * w / size[1]; x < ((j+1)*w+size[1]-1)/size[1]; x++ {
+							most = max(most, data[(c*h+y)*w+x])
+						}
+					}
+					want = append(want, most)
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("to %v: %v, want %v", size, got, want)
 		}
 	}
 }

@@ -44,3 +44,12 @@ type AdaptiveAvgPool2d struct{ Height, Width int }
 func (p AdaptiveAvgPool2d) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return x.AdaptiveAvgPool2d(max(p.Height, 1), max(p.Width, 1))
 }
+
+// AdaptiveMaxPool2d is the greatest element of each of Height x Width windows of
+// images [N, C, H, W]; the zero value leaves that of each channel, [N, C, 1, 1].
+type AdaptiveMaxPool2d struct{ Height, Width int }
+
+// Forward maps [N, C, H, W] to [N, C, Height, Width].
+func (p AdaptiveMaxPool2d) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return x.AdaptiveMaxPool2d(max(p.Height, 1), max(p.Width, 1))
+}

@@ -134,6 +134,39 @@ func (x *Tensor) AvgPool2d(o Pool2dOptions) *Tensor {
 	return sum.Div(with("avg_pool2d", pooled(ir.Reduce(ir.OpSum, count.windows("avg_pool2d", o, 0), 3, 5))))
 }
 
+// AdaptiveMaxPool2d is the greatest element of each of height x width windows,
+// which are those of AdaptiveAvgPool2d. Equal maxima share the gradient.
+func (x *Tensor) AdaptiveMaxPool2d(height, width int) *Tensor {
+	if x.Dims() != 4 || height < 1 || width < 1 || height > x.Dim(2) || width > x.Dim(3) {
+		panic(ir.NewError("adaptive_max_pool2d", "input %v to %dx%d", x.Shape(), height, width))
+	}
+	if x.Dim(2)%height == 0 && x.Dim(3)%width == 0 {
+		return x.MaxPool2d(Pool2dOptions{Kernel: [2]int{x.Dim(2) / height, x.Dim(3) / width}})
+	}
+	// Uneven windows become even ones when the last element of a short one is
+	// there twice.
+	y := x
+	for i, out := range []int{height, width} {
+		d := 2 + i
+		n := x.Dim(d)
+		side := 0
+		for i := range out {
+			side = max(side, ((i+1)*n+out-1)/out-i*n/out)
+		}
+		var at []int32
+		for i := range out {
+			from, to := i*n/out, ((i+1)*n+out-1)/out
+			for j := range side {
+				at = append(at, int32(min(from+j, to-1)))
+			}
+		}
+		shape := y.Shape()
+		even := append(append(append([]int{}, shape[:d]...), out, side), shape[d+1:]...)
+		y = y.IndexSelect(d, FromInts(at)).Reshape(even...).Amax(d + 1)
+	}
+	return y
+}
+
 // AdaptiveAvgPool2d averages so that the result is [N, C, height, width]:
 // window i reaches from floor(i H / height) to ceil((i+1) H / height).
 func (x *Tensor) AdaptiveAvgPool2d(height, width int) *Tensor {

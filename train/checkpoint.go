@@ -248,7 +248,17 @@ func readModel(path string, f *safetensors.File) (nn.Module, *Info, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	vars, prefix := nn.Params(m), ""
+	vars, ignore := stored(f, nn.Params(m))
+	if err := load(path, f, vars, ignore); err != nil {
+		return nil, nil, err
+	}
+	return m, info, nil
+}
+
+// stored are vars under the names by which f holds the weights to use, which
+// are averaged ones where there are such, and what else of f is to be ignored.
+func stored(f *safetensors.File, vars []nn.Param) (named []nn.Param, ignore func(name string) bool) {
+	prefix := ""
 	if slices.ContainsFunc(f.Names(), func(n string) bool { return strings.HasPrefix(n, averagePrefix) }) {
 		prefix = averagePrefix
 	}
@@ -256,13 +266,7 @@ func readModel(path string, f *safetensors.File) (nn.Module, *Info, error) {
 	for _, v := range vars {
 		plain[v.Name] = prefix != ""
 	}
-	err = load(path, f, prefixed(prefix, vars), func(name string) bool {
-		return plain[name] || strings.HasPrefix(name, optimizerPrefix)
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return m, info, nil
+	return prefixed(prefix, vars), func(name string) bool { return plain[name] || strings.HasPrefix(name, optimizerPrefix) }
 }
 
 func specOf(p Preprocessing, classes int, o Options) Spec {

@@ -19,7 +19,6 @@ import (
 
 	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/device"
-	"github.com/weft-ml/weft/format/safetensors"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/optim"
 	"github.com/weft-ml/weft/tensor"
@@ -36,6 +35,11 @@ type Config struct {
 	// Train is split into training and validation images as Options say. Test
 	// is looked at once, at the end; nil leaves that out.
 	Train, Test *data.Dataset
+	// From is a model's file, as LoadModel reads it, whose weights training
+	// begins with; empty begins with random ones. The network is the file's, so
+	// Recipe may be nil. Only layers with an output for each class may differ:
+	// see Fresh.
+	From string
 	// Dir is the run folder, which exists; empty keeps no files.
 	Dir string
 	// SaveSteps and SaveEvery are the longest way between two checkpoints, in
@@ -94,6 +98,7 @@ type Trainer struct {
 	trainSet        *data.Dataset
 	valSet          *data.Dataset
 	best            [][]float32 // weights of the best epoch, once known
+	fresh           []string
 
 	loop loop
 }
@@ -101,7 +106,24 @@ type Trainer struct {
 // New prepares a run from its beginning: it builds the model and compiles the
 // step.
 func New(cfg Config) (*Trainer, error) {
-	t, err := prepare(cfg)
+	var from *origin
+	if cfg.From != "" {
+		var err error
+		if from, err = openOrigin(cfg.From); err != nil {
+			return nil, err
+		}
+		defer from.file.Close()
+		from.weights = true
+		if cfg.Recipe == nil {
+			if cfg.Recipe, err = Find(from.info.Recipe); err != nil {
+				return nil, fmt.Errorf("%s: %w", cfg.From, err)
+			}
+		}
+		if cfg.Recipe.Name != from.info.Recipe {
+			return nil, fmt.Errorf("%w: %s is of the recipe %s, not %s", ErrCheckpoint, cfg.From, from.info.Recipe, cfg.Recipe.Name)
+		}
+	}
+	t, err := prepare(cfg, from)
 	if err != nil {
 		return nil, err
 	}
@@ -117,15 +139,12 @@ func New(cfg Config) (*Trainer, error) {
 // uninterrupted run would have had.
 func Resume(cfg Config) (*Trainer, error) {
 	path := filepath.Join(cfg.Dir, LastFile)
-	f, err := safetensors.Open(path)
+	from, err := openOrigin(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot resume: %w", err)
 	}
+	f, info := from.file, from.info
 	defer f.Close()
-	info, err := parseInfo(path, f.Metadata)
-	if err != nil {
-		return nil, err
-	}
 	if info.Kind != "checkpoint" {
 		return nil, fmt.Errorf("%w: %s holds weights only; training can not go on from it", ErrCheckpoint, path)
 	}
@@ -133,7 +152,7 @@ func Resume(cfg Config) (*Trainer, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	cfg.Options = info.Options
-	t, err := prepare(cfg)
+	t, err := prepare(cfg, from)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +177,8 @@ func Resume(cfg Config) (*Trainer, error) {
 	return t, nil
 }
 
-func prepare(cfg Config) (_ *Trainer, err error) {
+// prepare builds the network, that of from if there is one, and compiles its step.
+func prepare(cfg Config, from *origin) (_ *Trainer, err error) {
 	if err := cfg.Options.Check(); err != nil {
 		return nil, err
 	}
@@ -185,6 +205,12 @@ func prepare(cfg Config) (_ *Trainer, err error) {
 		Kind: "checkpoint", Recipe: cfg.Recipe.Name, Options: *o, Preprocessing: PreprocessingOf(cfg.Train),
 		Classes: cfg.Train.Classes, Data: DataInfoOf(cfg.Train),
 	}
+	if from != nil {
+		if t.info.Preprocessing, err = from.preprocessing(cfg.Train); err != nil {
+			return nil, err
+		}
+		t.info.Layers, t.info.Graph = from.info.Layers, from.info.Graph
+	}
 	if t.trainSet, t.valSet, err = o.Split(cfg.Train); err != nil {
 		return nil, err
 	}
@@ -195,11 +221,16 @@ func prepare(cfg Config) (_ *Trainer, err error) {
 	t.total = t.perEpoch * o.Epochs
 	t.rate = o.schedule(t.total)
 	spec := specOf(t.info.Preprocessing, len(t.classes), *o)
+	spec.Layers, spec.Graph = t.info.Layers, t.info.Graph
 	s := &stepper{dev: cfg.Device, opts: o}
 	build := func() (nn.Module, error) {
 		m, err := cfg.Recipe.Build(spec)
 		if err == nil && cfg.Recipe.Fit != nil {
 			err = cfg.Recipe.Fit(m, t.trainSet)
+		}
+		if err == nil && from != nil && from.weights {
+			err = from.fill(m, len(t.classes))
+			t.fresh = from.fresh
 		}
 		return m, err
 	}

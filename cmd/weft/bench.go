@@ -244,7 +244,8 @@ func benchRecipe(ctx context.Context, d *device.Device, r *train.Recipe, o train
 			}
 		}
 	}
-	t, err := train.New(train.Config{Recipe: r, Options: o, Device: d, Train: blank(r, 16384), Observer: train.Observer{Progress: watch}})
+	ch, h, w := r.Input()
+	t, err := train.New(train.Config{Recipe: r, Options: o, Device: d, Train: blank(ch, h, w, 16384), Observer: train.Observer{Progress: watch}})
 	if err != nil {
 		return benchRow{}, 0, err
 	}

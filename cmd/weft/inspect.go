@@ -18,10 +18,9 @@ import (
 	"github.com/weft-ml/weft/train"
 )
 
-// blank is a data set for a recipe that holds nothing, for plans: they depend on
-// its shape only.
-func blank(r *train.Recipe, n int) *data.Dataset {
-	c, h, w := r.Input()
+// blank is a data set that holds nothing, for plans: they depend on its shape
+// only.
+func blank(c, h, w, n int) *data.Dataset {
 	d := &data.Dataset{
 		Name: "blank", N: n, C: c, H: h, W: w, Images: make([]uint8, n*c*h*w), Labels: make([]uint8, n),
 		Mean: []float32{0.1307}, Std: []float32{0.3081},
@@ -106,7 +105,8 @@ func (a *app) inspected(name, preset string) (*view, error) {
 	if err != nil {
 		return nil, usage(err, "see: weft train --help")
 	}
-	d := blank(r, 0)
+	c, h, w := r.Input()
+	d := blank(c, h, w, 0)
 	info := train.Info{Recipe: r.Name, Options: o, Preprocessing: train.PreprocessingOf(d), Classes: d.Classes}
 	m, err := r.Build(train.Spec{Channels: d.C, Height: d.H, Width: d.W, Classes: 10, Options: o})
 	return &view{m, r, info, ""}, err
@@ -140,13 +140,29 @@ func (v *view) describe(a *app) map[string]any {
 	} else {
 		a.printf("; classes %s\n\n", strings.Join(i.Classes, " "))
 	}
-	a.printf("%s\n", nn.Summary(v.model, 1, p.Channels, p.Height, p.Width))
+	a.printf("%s\n", v.summary())
 	var list []map[string]any
 	for _, q := range params {
 		list = append(list, map[string]any{"name": q.Name, "shape": q.Value.Shape(), "buffer": q.Buffer})
 	}
 	out["tensors"] = list
 	return out
+}
+
+// summary lists the layers, or only what they hold where the network does not
+// take one image, such as an imported one of several inputs.
+func (v *view) summary() (text string) {
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case *tensor.Error:
+			text = nn.Summary(v.model)
+		default:
+			panic(e)
+		}
+	}()
+	p := &v.info.Preprocessing
+	return nn.Summary(v.model, 1, p.Channels, p.Height, p.Width)
 }
 
 // printPlan compiles the step and prints all of it.
@@ -166,7 +182,11 @@ func (a *app) printPlan(dev *device.Device, v *view, forward bool, out map[strin
 	} else {
 		o := v.info.Options
 		o.ValFraction, o.ValLast, o.Patience = 0, 0, 0
-		t, err := train.New(train.Config{Recipe: v.recipe, Options: o, Device: dev, Train: blank(v.recipe, max(60000, o.Batch*max(1, o.Accumulate)))})
+		c, h, w := v.info.Preprocessing.Channels, v.info.Preprocessing.Height, v.info.Preprocessing.Width
+		// As many images as MNIST has, or as fit.
+		set := blank(c, h, w, max(min(60000, 1<<28/(c*h*w)), o.Batch*max(1, o.Accumulate)))
+		set.Classes = v.info.Classes
+		t, err := train.New(train.Config{Recipe: v.recipe, Options: o, Device: dev, Train: set, From: v.file})
 		if err != nil {
 			return err
 		}

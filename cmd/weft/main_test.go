@@ -7,8 +7,11 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 
 	"github.com/weft-ml/weft/data/synthetic"
 	"github.com/weft-ml/weft/train"
@@ -53,6 +56,37 @@ func TestUsageErrors(t *testing.T) {
 			t.Errorf("weft %s: exit code %d\n%s", args, code, stderr)
 		}
 	}
+}
+
+// TestOptionsHaveFlags: what a checkpoint says of a run can be said on a command
+// line.
+func TestOptionsHaveFlags(t *testing.T) {
+	f := trainFlags{}
+	s := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.optionFlags(s)
+	names := map[string]bool{}
+	var collect func(typ reflect.Type)
+	collect = func(typ reflect.Type) {
+		for i := range typ.NumField() {
+			if field := typ.Field(i); field.Type.Kind() == reflect.Struct {
+				collect(field.Type)
+			} else {
+				name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+				names[strings.ReplaceAll(name, "_", "-")] = true
+			}
+		}
+	}
+	collect(reflect.TypeFor[train.Options]())
+	for name := range names {
+		if s.Lookup(name) == nil {
+			t.Errorf("no --%s", name)
+		}
+	}
+	s.VisitAll(func(p *pflag.Flag) {
+		if !names[p.Name] {
+			t.Errorf("--%s is no option", p.Name)
+		}
+	})
 }
 
 func TestFailures(t *testing.T) {

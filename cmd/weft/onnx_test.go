@@ -1,14 +1,18 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/weft-ml/weft/data/synthetic"
+	"github.com/weft-ml/weft/format/onnx"
 	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
 )
 
@@ -125,6 +129,136 @@ func TestPredictImportedBytes(t *testing.T) {
 	code, _, stderr := weft(t, dir, "predict", "digit.png", "--device", "cpu", "--model", "two.weft.safetensors")
 	if code != exitFailure || strings.Contains(stderr, ".go:") || !strings.Contains(stderr, "takes [2 1 28 28]") {
 		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// reader reads eight tokens with one head of causal attention.
+type reader struct {
+	Tokens *tensor.Tensor
+	Head   *nn.Linear
+}
+
+func (r *reader) Forward(x *tensor.Tensor) *tensor.Tensor {
+	y := r.Tokens.Embedding(x)
+	scores := y.MatMul(y.Transpose(1, 2))
+	seen := tensor.Full(1, 8, 8).Tril(0).EqScalar(1)
+	y = tensor.Where(seen, scores, tensor.Scalar(math.Inf(-1))).Softmax(-1).MatMul(y)
+	return r.Head.Forward(y.Mean(1))
+}
+
+// A network that reads no pictures goes through the same commands.
+func TestImportTokens(t *testing.T) {
+	dir := t.TempDir()
+	rng := nn.NewRNG(1)
+	m := &reader{tensor.NewVariable("tokens", rng.Normal(20*4, 0, 1), 20, 4), nn.NewLinear(rng, 4, 3, nn.LinearOptions{})}
+	file, err := onnx.Export(func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor { return []*tensor.Tensor{m.Forward(in[0])} }, onnx.ExportOptions{
+		Inputs: []onnx.Input{{Name: "tokens", Shape: []int{onnx.Batch, 8}, DType: tensor.Int32}}, Params: nn.Params(m),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.WriteFile(filepath.Join(dir, "reader.onnx"), false); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"import onnx reader.onnx", "summary reader.weft.safetensors", "inspect reader.weft.safetensors", "inspect reader.weft.safetensors --plan",
+		"export onnx reader.weft.safetensors -o again.onnx --verify", "export safetensors reader.weft.safetensors -o weights.safetensors --verify",
+		"export web reader.weft.safetensors -o web",
+	} {
+		code, stdout, stderr := weft(t, dir, append(strings.Fields(line), "--json")...)
+		if code != 0 {
+			t.Fatalf("weft %s: exit code %d\n%s", line, code, stderr)
+		}
+		if v := last(t, stdout); strings.HasPrefix(line, "summary") && v["parameters"] != 95.0 {
+			t.Errorf("weft %s: %v", line, v)
+		}
+	}
+}
+
+// What came in as ONNX is trained on, and the result is tested and leaves in every
+// form, as a run's of a network of our own.
+func TestFineTuneImported(t *testing.T) {
+	dir := t.TempDir()
+	weftLine := func(line string) map[string]any {
+		t.Helper()
+		code, stdout, stderr := weft(t, dir, append(strings.Fields(line), "--json")...)
+		if code != 0 {
+			t.Fatalf("weft %s: exit code %d\n%s", line, code, stderr)
+		}
+		return last(t, stdout)
+	}
+	weftLine("export onnx mnist-mlp -o mlp.onnx")
+	weftLine("import onnx mlp.onnx")
+	// The built-in network has not seen the synthetic digits.
+	before := weftLine("eval mlp.weft.safetensors --data synthetic --device cpu")["test_accuracy"].(float64)
+	res := weftLine("train --from mlp.weft.safetensors --data synthetic --batch 128 --device cpu")
+	after := res["test_accuracy"].(float64)
+	if !(after > before+0.01) {
+		t.Errorf("accuracy %v before, %v after", before, after)
+	}
+	run := res["run"].(string)
+	// A finished run that is resumed tests the weights of its checkpoint.
+	if again := weftLine("train --device cpu --resume " + run)["test_accuracy"]; again != after {
+		t.Errorf("accuracy %v when resumed, was %v", again, after)
+	}
+	for _, line := range []string{"export onnx " + run + " -o again.onnx --verify", "export safetensors " + run + " -o weights.safetensors --verify", "export web " + run + " -o web --no-page"} {
+		if v := weftLine(line); strings.HasPrefix(line, "export onnx") && !(v["difference"].(float64) < 1e-5) {
+			t.Errorf("weft %s: %v", line, v)
+		}
+	}
+	for _, c := range []struct {
+		line, says string
+		code       int
+	}{
+		{"train --from mlp.weft.safetensors --resume " + run, "exclude each other", exitUsage},
+		{"train mnist-cnn --from mlp.weft.safetensors", "knows its network", exitUsage},
+		{"train --from none", "--from takes", exitFailure},
+		{"train --from weights.safetensors", "weft import safetensors", exitFailure},
+	} {
+		code, _, stderr := weft(t, dir, strings.Fields(c.line)...)
+		if code != c.code || !strings.Contains(stderr, c.says) {
+			t.Errorf("weft %s: exit code %d\n%s", c.line, code, stderr)
+		}
+	}
+	weftLine("export onnx mnist-mlp --softmax -o soft.onnx")
+	weftLine("import onnx soft.onnx")
+	if code, _, stderr := weft(t, dir, "train", "--from", "soft.weft.safetensors", "--data", "synthetic", "--device", "cpu"); code != exitFailure || !strings.Contains(stderr, "ends with Softmax") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// A network that was put together in the lab is trained further by the command.
+func TestFineTuneLayers(t *testing.T) {
+	dir := t.TempDir()
+	r, err := train.Find("layers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := synthetic.Digits(10, 1)
+	info := train.Info{Recipe: r.Name, Options: r.Options, Preprocessing: train.PreprocessingOf(set), Classes: set.Classes,
+		Layers: []train.Layer{{Type: "linear", Units: 12}, {Type: "tanh"}, {Type: "linear", Units: 10}}}
+	m, err := r.Build(train.Spec{Channels: 1, Height: 28, Width: 28, Classes: 10, Layers: info.Layers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "lab.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(train.WriteModel(f, m, info), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := weft(t, dir, strings.Fields("train --from lab.safetensors --data synthetic --device cpu --epochs 1 --batch 128 --lr 0.1 --json")...)
+	if code != 0 || !strings.Contains(stderr, "beginning with the weights of lab.safetensors") {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	res := last(t, stdout)
+	if acc := res["test_accuracy"].(float64); acc < 0.7 {
+		t.Errorf("test accuracy %v", acc)
+	}
+	code, stdout, stderr = weft(t, dir, "train", "--resume", res["run"].(string), "--device", "cpu", "--json")
+	if code != 0 || last(t, stdout)["test_accuracy"] != res["test_accuracy"] {
+		t.Errorf("exit code %d, %s\n%s", code, stdout, stderr)
 	}
 }
 

@@ -30,6 +30,7 @@ type trainFlags struct {
 	data      string
 	out       string
 	resume    string
+	from      string
 	saveEvery string
 	maxTime   time.Duration
 	device    *string
@@ -56,6 +57,7 @@ func (f *trainFlags) optionFlags(s *pflag.FlagSet) {
 	s.Float64Var(&o.Augment.Shift, "shift", 0, "random shift, as a share of the side")
 	s.Float64Var(&o.Augment.Rotate, "rotate", 0, "random rotation, in degrees")
 	s.Float64Var(&o.Augment.Scale, "scale", 0, "random scaling, as a share of the size")
+	s.BoolVar(&o.Augment.Nearest, "nearest", false, "take the nearest pixel where images are moved, instead of four's mixture")
 	s.IntVar(&o.Augment.Crop, "crop", 0, "random shift by whole pixels: padding of the random crop")
 	s.BoolVar(&o.Augment.Reflect, "reflect", false, "fill what --crop uncovers by reflection")
 	s.StringVar(&o.Augment.Flip, "flip", "", "mirror images: random, or alternate in every other epoch")
@@ -89,12 +91,13 @@ func (a *app) trainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "train RECIPE",
 		Short: "Train a network and test it",
-		Long:  "Train the network of a recipe, test it once at the end, and keep everything in a\nrun folder: weights, checkpoints, metrics, curves and the confusion matrix.\nCtrl-C saves, and so does --max-time; --resume goes on, to the same weights as\nwithout the interruption.\n\n" + recipeList(),
+		Long:  "Train the network of a recipe, test it once at the end, and keep everything in a\nrun folder: weights, checkpoints, metrics, curves and the confusion matrix.\nCtrl-C saves, and so does --max-time; --resume goes on, to the same weights as\nwithout the interruption.\n\n--from fine-tunes a model: of an earlier run, of the lab, or one that weft import\nhas written. Its network, weights and preprocessing are kept; rates begin at a\ntenth of the recipe's; where the data has other classes, the last layer begins anew.\n\n" + recipeList(),
 		Example: `  weft train mnist-mlp
   weft train mnist-mlp --preset seed --device webgpu
   weft train mnist-mlp --data synthetic --epochs 3 --batch 64 --lr 0.05
   weft train cifar-resnet18 --max-time 9m
-  weft train --resume runs/mnist-mlp-20261120-184500`,
+  weft train --resume runs/mnist-mlp-20261120-184500
+  weft train --from resnet18.weft.safetensors --data cifar10 --epochs 5`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return recipeNames(), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -102,7 +105,13 @@ func (a *app) trainCommand() *cobra.Command {
 			if f.resume != "" && len(args) > 0 {
 				return usage(errors.New("--resume knows its recipe"), "usage: weft train --resume RUN")
 			}
-			if f.resume == "" && len(args) != 1 {
+			if f.resume != "" && f.from != "" {
+				return usage(errors.New("--resume and --from exclude each other"), "--resume goes on with a run, --from begins one with a model's weights")
+			}
+			if f.from != "" && len(args) > 0 {
+				return usage(errors.New("--from knows its network"), "usage: weft train --from MODEL")
+			}
+			if f.resume == "" && f.from == "" && len(args) != 1 {
 				return usage(errors.New("no recipe given"), "recipes: %s", strings.Join(recipeNames(), ", "))
 			}
 			return nil
@@ -117,6 +126,7 @@ func (a *app) trainCommand() *cobra.Command {
 	s.DurationVar(&f.maxTime, "max-time", 0, "save and stop after so long, such as 9m, with exit code 75 if training is to go on")
 	s.StringVar(&f.out, "out", "runs", "folder for run folders")
 	s.StringVar(&f.resume, "resume", "", "run folder to go on with")
+	s.StringVar(&f.from, "from", "", "model or run folder whose weights to begin with")
 	s.StringVar(&f.saveEvery, "save-every", "30s", "longest way between checkpoints: a time, or a number of steps")
 	s.BoolVar(&f.noTest, "no-test", false, "leave the test set alone, for choosing options by validation")
 	return c
@@ -232,14 +242,21 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 			dataName = info.Data.Name
 		}
 	} else {
-		if cfg.Recipe, err = train.Find(args[0]); err != nil {
-			return usage(fmt.Errorf("no recipe %q", args[0]), "recipes: %s", strings.Join(recipeNames(), ", "))
+		if f.from != "" {
+			cfg.Recipe, cfg.From, err = f.origin()
+		} else if cfg.Recipe, err = train.Find(args[0]); err != nil {
+			err = usage(fmt.Errorf("no recipe %q", args[0]), "recipes: %s", strings.Join(recipeNames(), ", "))
+		} else {
+			err = checkTrainable(cfg.Recipe)
 		}
-		if err := checkTrainable(cfg.Recipe); err != nil {
+		if err != nil {
 			return err
 		}
 		if cfg.Options, err = cfg.Recipe.Preset(f.preset); err != nil {
 			return usage(err, "see: weft train --help")
+		}
+		if f.from != "" && f.preset == "" {
+			cfg.Options.LR, cfg.Options.MinLR = cfg.Options.LR/fineTuning, cfg.Options.MinLR/fineTuning
 		}
 		f.apply(c.Flags(), &cfg.Options)
 		if err := cfg.Options.Check(); err != nil {
@@ -262,6 +279,34 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 		}
 	}
 	return a.trainRun(ctx, cfg, f.resume != "")
+}
+
+// fineTuning divides the recipe's rates where weights are not random any more.
+const fineTuning = 10
+
+// origin is the file of --from and the recipe that its network is of, for images
+// of the model's kind.
+func (f *trainFlags) origin() (*train.Recipe, string, error) {
+	path, err := train.ModelPath(f.from)
+	if err != nil {
+		return nil, "", hint(err, "--from takes a run folder, as weft train prints it, or a .safetensors file of weft's")
+	}
+	info, err := train.ReadInfo(path)
+	if errors.Is(err, train.ErrForeign) {
+		return nil, "", hint(err, "make a model of it with: weft import safetensors %s --model NETWORK -o MODEL", path)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	found, err := train.Find(info.Recipe)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", path, err)
+	}
+	r := *found
+	if r.Data = train.MNIST; info.Preprocessing.Channels == 3 {
+		r.Data = train.CIFAR10
+	}
+	return &r, path, nil
 }
 
 // drawEvery is how long the curves of a run under way may be out of date:
@@ -310,6 +355,12 @@ func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) erro
 	own, borrowed := p.MemoryBytes()
 	a.notef("%s on %s: %s", info.Recipe, info.Data.Name, describe(&info.Options))
 	a.notef("compiled in %.1fs: %d kernels a step, %s and %s of variables and data", time.Since(begin).Seconds(), p.KernelCount(), memory(int64(own)), memory(int64(borrowed)))
+	if cfg.From != "" {
+		a.notef("beginning with the weights of %s", cfg.From)
+	}
+	if fresh := t.Fresh(); len(fresh) > 0 {
+		a.notef("beginning anew, for %d classes: %s", len(info.Classes), strings.Join(fresh, ", "))
+	}
 	if n := t.LeftOut(); n > 0 {
 		a.notef("%d images that fill no batch are left out of each epoch, other ones each time", n)
 	}

@@ -2,7 +2,8 @@
 // relatives: two zero bytes, an element type, a rank, that many 32-bit
 // big-endian sizes, then the elements, big-endian and row-major
 // (http://yann.lecun.com/exdb/mnist/, "The IDX file format"). A file may be
-// compressed with gzip; its first bytes tell, not its name.
+// compressed with gzip; its first bytes tell, not its name. (In a browser the page
+// decompresses it before.)
 //
 // A header is only a claim: memory is allocated as data arrives, at most twice
 // what has been read, so that 16 bytes cannot ask for gigabytes, and a bound on
@@ -12,7 +13,6 @@ package idx
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -175,11 +175,7 @@ func Plain(r io.Reader) (io.Reader, error) {
 	if magic, _ := b.Peek(2); !isGzip(magic) {
 		return b, nil // A read error comes again with the first read.
 	}
-	z, err := gzip.NewReader(b)
-	if err != nil {
-		return nil, broken(err, "the gzip header")
-	}
-	return z, nil
+	return unzip(b)
 }
 
 // readGrowing reads size bytes, doubling its buffer as they come.
@@ -213,7 +209,7 @@ func broken(err error, where string) error {
 	switch {
 	case err == io.EOF || err == io.ErrUnexpectedEOF:
 		return fmt.Errorf("idx: %w (%s); %s", ErrTruncated, where, advice)
-	case errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader):
+	case damaged(err):
 		return fmt.Errorf("idx: %w (%s): %w; %s", ErrFormat, where, err, advice)
 	}
 	return fmt.Errorf("idx: reading (%s): %w; %s", where, err, advice)

@@ -154,6 +154,7 @@ func sorted(g *graphProto) ([]*nodeProto, error) {
 var settings = map[string][]int{
 	"Clip": {1, 2}, "Resize": {1, 2, 3}, "Upsample": {1}, "Pad": {1, 2, 3}, "Dropout": {1, 2}, "QuantizeLinear": {1, 2}, "DequantizeLinear": {0, 1, 2},
 	"Range": {0, 1, 2}, "OneHot": {0, 1, 2}, "Pow": {1}, "Reshape": {1}, "Expand": {1}, "Tile": {1}, "ConstantOfShape": {0}, "Slice": {1, 2, 3, 4}, "Where": {0},
+	"Attention": {3}, "RotaryEmbedding": {1, 2, 3},
 }
 
 // weighty are operators whose operands are weights, even of a single element.
@@ -214,6 +215,13 @@ func (n *Network) initialize() error {
 			}
 			size *= int(d)
 		}
+		if float && !wide && !elsewhere && size > 1 && !weight[t.Name] {
+			mask, err := t.isMask()
+			if err != nil {
+				return err
+			}
+			setting[t.Name] = setting[t.Name] || mask
+		}
 		isWeight := wide || float && size > 0 && !setting[t.Name] && (weight[t.Name] || size > 1)
 		if !isWeight {
 			h, err := hostOf(t)
@@ -246,6 +254,26 @@ func (n *Network) initialize() error {
 		return err
 	}
 	return n.normLayers()
+}
+
+// isMask reports whether t is added to scores to forbid some: zeros, and numbers
+// so low that their exponential is nothing. Nobody learns such numbers, and
+// training must not.
+func (t *tensorProto) isMask() (bool, error) {
+	const low = -100 // as Swin Transformers have it; others take more, or infinity
+	data, err := t.floats()
+	if err != nil {
+		return false, err
+	}
+	zeros := 0
+	for _, v := range data {
+		if v == 0 {
+			zeros++
+		} else if !(v <= low) {
+			return false, nil
+		}
+	}
+	return zeros > 0 && zeros < len(data), nil
 }
 
 func (t *tensorProto) elsewhere() bool {

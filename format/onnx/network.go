@@ -44,13 +44,29 @@ func (n *Network) Outputs() []string { return n.outputs }
 // the number of classes of a classifier. Else it is 0.
 func (n *Network) Classes() int { return n.classes }
 
+// Last is the operator that makes the first result, "" if an input is returned
+// as it is.
+func (n *Network) Last() string {
+	for _, node := range n.order {
+		if slices.Contains(node.Output, n.outputs[0]) {
+			return node.OpType
+		}
+	}
+	return ""
+}
+
 // Model is what the network was made of.
 func (n *Network) Model() *Model { return n.model }
 
-// Forward is the first result for x, for networks of one input.
+// Forward is the first result for x, for networks of one input. The samples of x
+// may have another shape of as many elements: what is no image is kept in model
+// files as one of a single row.
 func (n *Network) Forward(x *tensor.Tensor) *tensor.Tensor {
 	if len(n.inputs) != 1 {
 		panic(ir.NewError("onnx", "the network has %d inputs: call Run", len(n.inputs)))
+	}
+	if want := n.inputs[0].Shape; len(want) > 0 && want[0] == Batch && x.Dims() > 0 && !slices.Equal(x.Shape()[1:], want[1:]) && !slices.Contains(want[1:], Batch) && ir.NumElems(x.Shape()[1:]) == ir.NumElems(want[1:]) {
+		x = x.Reshape(append([]int{x.Dim(0)}, want[1:]...)...)
 	}
 	return n.Run(x)[0]
 }

@@ -79,6 +79,7 @@ func init() {
 		"Tan":      unary(func(x tt) tt { return x.Sin().Div(x.Cos()) }),
 		"Softsign": unary(func(x tt) tt { return x.Div(x.Abs().AddScalar(1)) }),
 		"IsNaN":    unary(func(x tt) tt { return x.Ne(x) }),
+		"IsInf":    isInf,
 
 		"Add": operands(tt.Add), "Sub": operands(tt.Sub), "Mul": operands(tt.Mul), "Div": operands(tt.Div),
 		"Equal": operands(tt.Eq), "Less": operands(tt.Lt), "LessOrEqual": operands(tt.Le), "Greater": operands(tt.Gt), "GreaterOrEqual": operands(tt.Ge),
@@ -135,14 +136,15 @@ func init() {
 		"Constant": constant, "ConstantOfShape": constantOfShape, "Shape": shapeOf, "Size": sizeOf, "Range": rangeOf,
 		"Reshape": reshaped, "Flatten": reshaped, "Squeeze": reshaped, "Unsqueeze": reshaped,
 		"Transpose": func(c *call) []val { x := c.tensor(0); return one1(x.Permute(c.perm(x.Dims())...)) },
-		"Concat":    concat, "Split": split, "Slice": sliceOf, "Gather": gather, "GatherElements": gatherElements, "Expand": expand, "Tile": tile, "Pad": padOf,
+		"Concat":    concat, "Split": split, "Slice": sliceOf, "Gather": gather, "GatherElements": gatherElements, "GatherND": gatherND, "ScatterND": scatterND, "Expand": expand, "Tile": tile, "Pad": padOf,
 		"Trilu": trilu, "OneHot": oneHot, "DepthToSpace": depthToSpace, "SpaceToDepth": spaceToDepth,
 
 		"Conv": convolution, "ConvTranspose": transposed, "MaxPool": maxPool, "AveragePool": averagePool,
 		"GlobalAveragePool": global(tt.MeanKeep), "GlobalMaxPool": global(tt.AmaxKeep),
 		"BatchNormalization": batchNormalization, "InstanceNormalization": instanceNormalization, "LayerNormalization": layerNormalization,
-		"GroupNormalization": groupNormalization, "RMSNormalization": rmsNormalization, "LpNormalization": lpNormalization,
+		"GroupNormalization": groupNormalization, "RMSNormalization": rmsNormalization, "LpNormalization": lpNormalization, "LRN": lrn,
 		"Resize": resize, "Upsample": resize,
+		"Attention": attention, "RotaryEmbedding": rotaryEmbedding,
 
 		"Gemm": gemm, "Einsum": einsum, "QuantizeLinear": quantizeLinear, "DequantizeLinear": dequantizeLinear,
 	}
@@ -166,6 +168,18 @@ func modulo(c *call) []val {
 		q = tensor.Where(q.Lt(tensor.Scalar(0)), q.Ceil(), q.Floor())
 	}
 	return one1(a.Sub(q.Mul(b)))
+}
+
+func isInf(c *call) []val {
+	x, most := c.tensor(0), tensor.Scalar(math.MaxFloat32)
+	up, down := x.Gt(most), x.Lt(most.Neg())
+	switch {
+	case c.int("detect_negative", 1) == 0:
+		return one1(up)
+	case c.int("detect_positive", 1) == 0:
+		return one1(down)
+	}
+	return one1(up.Or(down))
 }
 
 // clip limits to constants, or to whatever is computed.
@@ -244,10 +258,21 @@ func arg(f func(x tt, d int) tt) func(*call) []val {
 
 func cumSum(c *call) []val {
 	x := c.tensor(0)
-	if c.int("exclusive", 0) != 0 || c.int("reverse", 0) != 0 {
-		c.fail("exclusive and reverse are not supported")
+	d := c.axis(int(c.number(1)), x.Dims())
+	reverse := c.int("reverse", 0) != 0
+	if reverse {
+		x = x.Flip(d)
 	}
-	return one1(x.CumSum(c.axis(int(c.number(1)), x.Dims())))
+	y := x.CumSum(d)
+	if c.int("exclusive", 0) != 0 { // what came before: later by one
+		pads := make([][2]int, x.Dims())
+		pads[d] = [2]int{1, 0}
+		y = y.Pad(0, pads...).Slice(d, 0, x.Dim(d))
+	}
+	if reverse {
+		y = y.Flip(d)
+	}
+	return one1(y)
 }
 
 // softmax: before opset 13 over all dimensions from axis (1 unless given) on.

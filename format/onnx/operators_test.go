@@ -248,6 +248,36 @@ func samples() []sample {
 		}
 		add("Einsum "+eq, op("Einsum", names, textAttr("equation", eq)), in...)
 	}
+	add("CumSum backwards", op("CumSum", "x d", integer("reverse", 1)), noise("x", 3, 4), array{"d", elemInt64, nil, []float64{1}})
+	add("CumSum of what was before", op("CumSum", "x d", integer("exclusive", 1)), noise("x", 3, 4), array{"d", elemInt64, nil, []float64{0}})
+	add("CumSum of what comes", op("CumSum", "x d", integer("exclusive", 1), integer("reverse", 1)), noise("x", 3, 4), array{"d", elemInt64, nil, []float64{1}})
+	add("LRN", op("LRN", "x", integer("size", 3), float("alpha", 0.3), float("beta", 0.6), float("bias", 1.5)), noise("x", 2, 5, 3, 4))
+	add("GatherND", op("GatherND", "x i"), noise("x", 3, 4, 5), array{"i", elemInt64, []int{2, 2, 2}, []float64{0, 1, 2, 3, 1, -1, -2, 0}})
+	add("GatherND of elements", op("GatherND", "x i"), noise("x", 3, 4), array{"i", elemInt64, []int{3, 2}, []float64{0, 1, 2, 3, 1, -1}})
+	add("GatherND by an input", op("GatherND", "x x2i"), noise("x", 3, 4), array{"x2i", elemInt64, []int{2, 1}, []float64{2, 0}})
+	add("ScatterND", op("ScatterND", "x i x2"), noise("x", 4, 3), array{"i", elemInt64, []int{2, 1}, []float64{2, -4}}, noise("x2", 2, 3))
+	add("ScatterND of elements", op("ScatterND", "x i x2"), noise("x", 4, 3), array{"i", elemInt64, []int{2, 2}, []float64{2, 1, 0, -1}}, noise("x2", 2))
+	add("IsInf", []*nodeProto{
+		{OpType: "Div", Input: []string{"x", "x2"}, Output: []string{"d"}}, {OpType: "IsInf", Input: []string{"d"}, Output: []string{"i"}, Attribute: []*attrProto{integer("detect_negative", 0)}},
+		{OpType: "Where", Input: []string{"i", "far", "x"}, Output: []string{"y"}},
+	}, array{"x", elemFloat, []int{4}, []float64{1, -1, 2, 3}}, array{"x2", elemFloat, []int{4}, []float64{0, 0, 1, 2}}, single("far", 7))
+	latest := func(name string, nodes []*nodeProto, in ...array) {
+		list = append(list, sample{name, 23, in, nodes, "y"})
+	}
+	latest("Attention", op("Attention", "x x2 x3"), noise("x", 2, 3, 4, 8), noise("x2", 2, 3, 5, 8), noise("x3", 2, 3, 5, 6))
+	latest("Attention, heads side by side", op("Attention", "x x2 x3", integer("q_num_heads", 3), integer("kv_num_heads", 3), float("scale", 0.2)), noise("x", 2, 4, 24), noise("x2", 2, 5, 24), noise("x3", 2, 5, 18))
+	latest("Attention, shared keys", op("Attention", "x x2 x3"), noise("x", 2, 6, 4, 8), noise("x2", 2, 2, 5, 8), noise("x3", 2, 2, 5, 8))
+	latest("Attention, causal", op("Attention", "x x2 x3", integer("is_causal", 1)), noise("x", 1, 2, 4, 8), noise("x2", 1, 2, 4, 8), noise("x3", 1, 2, 4, 8))
+	latest("Attention with a mask", op("Attention", "x x2 x3 m"), noise("x", 1, 2, 3, 8), noise("x2", 1, 2, 3, 8), noise("x3", 1, 2, 3, 8), array{"m", elemBool, []int{3, 3}, []float64{1, 0, 1, 1, 1, 0, 0, 0, 1}})
+	latest("Attention with a bias", op("Attention", "x x2 x3 x4"), noise("x", 1, 2, 3, 8), noise("x2", 1, 2, 3, 8), noise("x3", 1, 2, 3, 8), noise("x4", 1, 2, 3, 3))
+	latest("Attention with a past", []*nodeProto{{OpType: "Attention", Input: []string{"x", "x2", "x3", "", "x4", "x5"}, Output: []string{"y", "k", "v"}}},
+		noise("x", 1, 2, 3, 8), noise("x2", 1, 2, 3, 8), noise("x3", 1, 2, 3, 8), noise("x4", 1, 2, 4, 8), noise("x5", 1, 2, 4, 8))
+	table := func(name string) array { return noise(name, 6, 4) }
+	places := array{"p", elemInt64, []int{2, 3}, []float64{0, 1, 2, 3, 5, 4}}
+	latest("RotaryEmbedding", op("RotaryEmbedding", "x c s p"), noise("x", 2, 4, 3, 8), table("c"), table("s"), places)
+	latest("RotaryEmbedding of pairs", op("RotaryEmbedding", "x c s p", integer("interleaved", 1)), noise("x", 2, 4, 3, 8), table("c"), table("s"), places)
+	latest("RotaryEmbedding, heads side by side", op("RotaryEmbedding", "x c s p", integer("num_heads", 4)), noise("x", 2, 3, 32), table("c"), table("s"), places)
+	latest("RotaryEmbedding of a part", op("RotaryEmbedding", "x c s", integer("rotary_embedding_dim", 8)), noise("x", 2, 4, 3, 10), noise("c", 2, 3, 4), noise("s", 2, 3, 4))
 	add("quantized and back", []*nodeProto{
 		{OpType: "QuantizeLinear", Input: []string{"x", "s", "z"}, Output: []string{"q"}}, {OpType: "DequantizeLinear", Input: []string{"q", "s", "z"}, Output: []string{"y"}},
 	}, noise("x", 3, 4), single("s", 0.1), array{"z", elemUint8, nil, []float64{100}})
@@ -411,6 +441,60 @@ func TestImportedOperators(t *testing.T) {
 	}
 }
 
+// Standardised weights are written as a batch norm in training. ONNX Runtime's own
+// inference build differs from the definition there, so that is what is compared.
+func TestBatchNormalizationOfTheBatch(t *testing.T) {
+	s := sample{"", 21, []array{noise("x", 2, 3, 4, 5), noise("s", 3), noise("b", 3), noise("m", 3), positive("v", 3)},
+		[]*nodeProto{{OpType: "BatchNormalization", Input: []string{"x", "s", "b", "m", "v"}, Output: []string{"y", "m2", "v2"}, Attribute: []*attrProto{integer("training_mode", 1)}}}, "y"}
+	x := s.inputs[0].data
+	got := compute(t, forward(reimport(t, s.model())), (&host{elemFloat, s.inputs[0].shape, x}).tensor())[0].Floats()
+	of := func(c int, f func(v float64)) {
+		for n := range 2 {
+			for i := range 20 {
+				f(x[(n*3+c)*20+i])
+			}
+		}
+	}
+	for c := range 3 {
+		mean, variance := 0.0, 0.0
+		of(c, func(v float64) { mean += v / 40 })
+		of(c, func(v float64) { variance += (v - mean) * (v - mean) / 40 })
+		for n := range 2 {
+			for i := range 20 {
+				at := (n*3+c)*20 + i
+				want := (x[at]-mean)/math.Sqrt(variance+1e-5)*s.inputs[1].data[c] + s.inputs[2].data[c]
+				if d := math.Abs(float64(got[at]) - want); !(d < 1e-5) {
+					t.Fatalf("element %d is %g, want %g", at, got[at], want)
+				}
+			}
+		}
+	}
+}
+
+// Masks that are added to scores are no weights, and training leaves them alone;
+// what only looks a little like one is.
+func TestMasksAreNoWeights(t *testing.T) {
+	low := float64(-math.MaxFloat32)
+	for name, c := range map[string]struct {
+		data []float64
+		mask bool
+	}{
+		"causal":   {[]float64{0, low, low, 0, 0, low, 0, 0, 0}, true},
+		"infinite": {[]float64{0, math.Inf(-1), 0, 0, 0, 0, 0, 0, 0}, true},
+		"swin":     {[]float64{0, -100, -100, 0, 0, -100, 0, 0, 0}, true},
+		"zeros":    {make([]float64, 9), false},
+		"biases":   {[]float64{0, -101, 0.5, 0, 0, 0, 0, 0, 0}, false},
+		"unknown":  {[]float64{0, math.NaN(), -1e9, 0, 0, 0, 0, 0, 0}, false},
+	} {
+		s := sample{"", 21, []array{noise("x", 2, 3, 3), {"m", elemFloat, []int{3, 3}, c.data}},
+			[]*nodeProto{{OpType: "Add", Input: []string{"x", "m"}, Output: []string{"s"}}, {OpType: "Softmax", Input: []string{"s"}, Output: []string{"y"}}}, "y"}
+		n := reimport(t, s.model())
+		if got := len(nn.Params(n)) == 0; got != c.mask {
+			t.Errorf("%s: a mask: %v", name, got)
+		}
+	}
+}
+
 // docs/onnx.md lists exactly the operators that there are.
 func TestDocumentedOperators(t *testing.T) {
 	text, err := os.ReadFile("../../docs/onnx.md")
@@ -447,7 +531,7 @@ func writeOperators(t *testing.T, list []sample) {
 				if err := os.WriteFile(path, a.bytes(), 0o644); err != nil {
 					t.Fatal(err)
 				}
-				b.Inputs = append(b.Inputs, file{a.name, map[elem]string{elemFloat: "float32", elemInt32: "int32"}[a.kind], a.shape, path})
+				b.Inputs = append(b.Inputs, file{a.name, map[elem]string{elemFloat: "float32", elemInt32: "int32", elemInt64: "int64"}[a.kind], a.shape, path})
 			}
 		}
 		b.Outputs = []file{{Name: s.out, File: filepath.Join(dir, fmt.Sprintf("%d.out", i))}}

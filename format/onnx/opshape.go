@@ -248,6 +248,80 @@ func (c *call) index(i, n int) (flat tt, shape []int) {
 	return fromEnd(flat, n), x.Shape()
 }
 
+// indexND is input i, positions in the first dimensions of a tensor of shape
+// [.., k], as positions in those dimensions laid end to end; rows is how many
+// there are, and rest the dimensions behind.
+func (c *call) indexND(i int, x tt) (flat tt, shape []int, rows int, rest []int) {
+	if !c.has(i) {
+		c.fail("input %d is missing", i)
+	}
+	if c.int("batch_dims", 0) != 0 {
+		c.fail("batch_dims is not supported")
+	}
+	index := c.tensor(i).To(tensor.Int32)
+	shape = index.Shape()
+	if len(shape) == 0 || shape[len(shape)-1] < 1 || shape[len(shape)-1] > x.Dims() {
+		c.fail("indices of shape %v for %v", shape, x.Shape())
+	}
+	k := shape[len(shape)-1]
+	rows = 1
+	zero := tensor.FromInts([]int32{0})
+	for d := range k {
+		n := x.Dim(d)
+		at := index.Slice(-1, d, d+1).Reshape(-1)
+		at = tensor.Where(at.Lt(zero), at.AddScalar(float64(n)), at)
+		if rows *= n; flat == nil {
+			flat = at
+		} else {
+			flat = flat.MulScalar(float64(n)).Add(at)
+		}
+	}
+	return flat, shape[:len(shape)-1], rows, x.Shape()[k:]
+}
+
+func gatherND(c *call) []val {
+	x := c.tensor(0)
+	flat, shape, rows, rest := c.indexND(1, x)
+	y := x.Reshape(append([]int{rows}, rest...)...).IndexSelect(0, flat)
+	return one1(y.Reshape(slices.Concat(shape, rest)...))
+}
+
+// scatterND writes rows to places that are known while tracing: it gathers from
+// the old rows and the new ones behind them.
+func scatterND(c *call) []val {
+	x, updates := c.tensor(0), c.tensor(2)
+	if r := c.text("reduction", "none"); r != "none" {
+		c.fail("reduction %s is not supported", quote(r))
+	}
+	index := c.host(1)
+	_, shape, rows, rest := c.indexND(1, x)
+	if !slices.Equal(updates.Shape(), slices.Concat(shape, rest)) {
+		c.fail("updates %v, want %v", updates.Shape(), slices.Concat(shape, rest))
+	}
+	c.elements([]int{rows})
+	from := make([]int32, rows)
+	for i := range from {
+		from[i] = int32(i)
+	}
+	k := index.shape[len(index.shape)-1]
+	for i := range len(index.v) / k {
+		row := 0
+		for d, v := range index.v[i*k : (i+1)*k] {
+			n := x.Dim(d)
+			if v < 0 {
+				v += float64(n)
+			}
+			if v < 0 || v >= float64(n) {
+				c.fail("index %g of %d elements", v, n)
+			}
+			row = row*n + int(v)
+		}
+		from[row] = int32(rows + i)
+	}
+	whole := func(t tt) tt { return t.Reshape(append([]int{-1}, rest...)...) }
+	return one1(tensor.Concat(0, whole(x), whole(updates)).IndexSelect(0, tensor.FromInts(from)).Reshape(x.Shape()...))
+}
+
 func gatherElements(c *call) []val {
 	x := c.tensor(0)
 	d := c.axis(c.int("axis", 0), x.Dims())

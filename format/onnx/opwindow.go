@@ -263,8 +263,9 @@ func batchNormalization(c *call) []val {
 	if x.Dims() < 2 {
 		c.fail("input %v has no channels", x.Shape())
 	}
-	if c.int("training_mode", 0) != 0 {
-		c.fail("training_mode is not supported; export the model in evaluation mode")
+	if c.int("training_mode", 0) != 0 { // as standardised weights are written: no statistics are kept
+		y := c.standardize(x, slices.Concat([]int{0}, from(2, x.Dims()))...)
+		return one1(y.Mul(c.perChannel(c.tensor(1), x)).Add(c.perChannel(c.tensor(2), x)))
 	}
 	if l := c.net.norms[c.node]; l != nil {
 		return one1(l.Forward(x))
@@ -319,6 +320,23 @@ func rmsNormalization(c *call) []val {
 	d := c.axis(c.int("axis", -1), x.Dims())
 	mean := x.Square().MeanKeep(from(d, x.Dims())...)
 	return one1(x.Mul(mean.AddScalar(c.float("epsilon", 1e-5)).Rsqrt()).Mul(c.tensor(1)))
+}
+
+// lrn divides by the squares of neighbouring channels (Krizhevsky et al., 2012).
+func lrn(c *call) []val {
+	x, size := c.tensor(0), c.int("size", 0)
+	if x.Dims() < 3 || size < 1 || size > 2*x.Dim(1)+1 {
+		c.fail("size %d for input %v", size, x.Shape())
+	}
+	pads := make([][2]int, x.Dims())
+	pads[1] = [2]int{(size - 1) / 2, size - 1 - (size-1)/2}
+	square := x.Square().Pad(0, pads...)
+	sum := square.Slice(1, 0, x.Dim(1))
+	for i := 1; i < size; i++ {
+		sum = sum.Add(square.Slice(1, i, i+x.Dim(1)))
+	}
+	scale := sum.MulScalar(c.float("alpha", 1e-4) / float64(size)).AddScalar(c.float("bias", 1))
+	return one1(x.Div(scale.PowScalar(c.float("beta", 0.75))))
 }
 
 func lpNormalization(c *call) []val {

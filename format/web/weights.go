@@ -17,8 +17,8 @@ import (
 // the model's names. Constants have none, and each trace makes them anew, so
 // they are known by what they hold.
 func (w *writer) tensor(l *ir.Leaf) (string, error) {
-	if l.DType != ir.F32 && l.DType != ir.I32 {
-		return "", fmt.Errorf("web: a variable or constant %q of type %v; float32 and int32 can be exported", l.Name, l.DType)
+	if l.DType != ir.F32 && l.DType != ir.I32 && l.DType != ir.Bool {
+		return "", fmt.Errorf("web: a variable or constant %q of type %v; float32, int32 and bool can be exported", l.Name, l.DType)
 	}
 	name, ok := w.names[l]
 	if !ok {
@@ -47,7 +47,7 @@ func (w *writer) weights() ([]byte, error) {
 		}
 		t := safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: l.Shape, Data: b}
 		switch {
-		case l.DType == ir.I32:
+		case l.DType == ir.I32 || l.DType == ir.Bool: // whose device memory is the same
 			t.DType = safetensors.I32
 		case w.opt.F16 && len(l.Shape) > 1:
 			x := make([]float32, len(b)/4)

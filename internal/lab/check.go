@@ -17,13 +17,14 @@ import (
 	"strings"
 
 	"github.com/weft-ml/weft/conformance"
+	"github.com/weft-ml/weft/device"
 )
 
 func init() { calls["check"] = handler((*Session).check) }
 
 // Sets of reference values in the site's folder fixtures, which
 // internal/lab/checkset chooses from the full ones.
-var checkSets = []string{"ops", "losses", "optim"}
+var checkSets = []string{"ops", "layers", "losses", "optim", "models"}
 
 // files are a folder in memory.
 type files map[string][]byte
@@ -43,10 +44,12 @@ func (f files) Open(name string) (fs.File, error) {
 // checkCase is one comparison.
 type checkCase struct {
 	op  string
-	run func() (float64, error)
+	run func(*device.Device) (float64, error)
 }
 
-// check compares this device with the reference values, operator by operator.
+// check compares this device with the reference values, operator by operator,
+// and the CPU of the same program beside it, which tells a device's error from
+// one of ours.
 func (s *Session) check(ctx context.Context, _ *Empty) (*CheckResult, error) {
 	folder := files{}
 	for _, set := range checkSets {
@@ -83,19 +86,17 @@ func (s *Session) check(ctx context.Context, _ *Empty) (*CheckResult, error) {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				worst, err := c.run()
+				worst, err := c.run(s.dev)
 				if s.isLost(err) {
 					return err
 				}
-				if math.IsInf(worst, 0) || math.IsNaN(worst) {
-					worst = math.MaxFloat32 // which every receiver can show
-				}
-				row.MaxError = max(row.MaxError, worst)
-				if err != nil {
-					row.Passed = false
-					row.Message = strings.TrimPrefix(row.Message+"\n"+err.Error(), "\n")
-				}
+				row.note(&row.MaxError, "", worst, err)
 				s.breathe()
+				if s.dev.Kind() != "cpu" {
+					worst, err := c.run(device.CPU())
+					row.note(&row.CPUError, "on the CPU: ", worst, err)
+					s.breathe()
+				}
 			}
 			cases = cases[n:]
 			r.Rows = append(r.Rows, row)
@@ -103,6 +104,18 @@ func (s *Session) check(ctx context.Context, _ *Empty) (*CheckResult, error) {
 		}
 		return nil
 	})
+}
+
+// note takes the outcome of a case into the row.
+func (r *CheckRow) note(most *float64, where string, worst float64, err error) {
+	if math.IsInf(worst, 0) || math.IsNaN(worst) {
+		worst = math.MaxFloat32 // which every receiver can show
+	}
+	*most = max(*most, worst)
+	if err != nil {
+		r.Passed = false
+		r.Message = strings.TrimPrefix(r.Message+"\n"+where+err.Error(), "\n")
+	}
 }
 
 // cases lists what this program can compute, in groups of equal operators.
@@ -116,19 +129,27 @@ func (s *Session) cases(folder files) (list []checkCase, err error) {
 		at := len(list)
 		for _, c := range set.Cases {
 			if slices.Contains(known, c.Op) {
-				list = append(list, checkCase{c.Op, func() (float64, error) { return set.Run(s.dev, c) }})
+				list = append(list, checkCase{c.Op, func(d *device.Device) (float64, error) { return set.Run(d, c) }})
 			}
 		}
 		slices.SortStableFunc(list[at:], func(a, b checkCase) int { return cmp.Compare(a.op, b.op) })
-		if name != "optim" {
-			continue
-		}
-		o, err := set.Optim()
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range o.Optimizers {
-			list = append(list, checkCase{"optimizer " + c.Name, func() (float64, error) { return set.RunTraining(s.dev, c) }})
+		switch name {
+		case "optim":
+			o, err := set.Optim()
+			if err != nil {
+				return nil, err
+			}
+			for _, c := range o.Optimizers {
+				list = append(list, checkCase{"optimizer " + c.Name, func(d *device.Device) (float64, error) { return set.RunTraining(d, c) }})
+			}
+		case "models":
+			models, err := set.Models()
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range models {
+				list = append(list, checkCase{"network " + m.Name, func(d *device.Device) (float64, error) { return set.RunModel(d, m) }})
+			}
 		}
 	}
 	return list, nil

@@ -439,9 +439,21 @@ func TestCheck(t *testing.T) {
 			if len(r.Rows) < 70 || len(of[CheckEvent](b, "check")) != len(r.Rows) {
 				t.Errorf("%d rows, %d events", len(r.Rows), len(of[CheckEvent](b, "check")))
 			}
+			apart := 0
 			for _, row := range r.Rows {
-				if !row.Passed || row.MaxError > 1 || row.Cases < 1 {
+				if !row.Passed || row.MaxError > 1 || row.CPUError > 1 || row.Cases < 1 {
 					t.Errorf("%+v", row)
+				}
+				if row.CPUError > 0 {
+					apart++
+				}
+			}
+			if (apart > 0) != (dev != "cpu") {
+				t.Errorf("%d rows with an error of the CPU", apart)
+			}
+			for _, op := range []string{"conv_transpose2d", "batch_norm", "network mlp_784_128_10"} {
+				if !slices.ContainsFunc(r.Rows, func(row CheckRow) bool { return row.Op == op }) {
+					t.Errorf("no %s", op)
 				}
 			}
 			list := ask[KernelsResult](b, "kernels", &Empty{}).Kernels

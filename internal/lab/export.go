@@ -33,7 +33,7 @@ func (s *Session) export(ctx context.Context, q *ExportRequest) (*ExportResult, 
 			return err
 		}
 		m := s.model
-		files, err := web.Write(web.Model{Title: q.Title, Net: m.net, Preprocessing: m.prep, Classes: m.classes}, web.Options{F16: q.F16})
+		files, err := web.Write(web.Model{Title: q.Title, Net: m.evaluated(), Preprocessing: m.prep, Classes: m.classes}, web.Options{F16: q.F16})
 		if err != nil {
 			return err
 		}

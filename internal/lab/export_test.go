@@ -14,7 +14,8 @@ import (
 	"github.com/weft-ml/weft/web/player"
 )
 
-// TestExport exports a network while it trains.
+// TestExport exports a network while it trains: the averaged weights, where there
+// are such, because they are what the views show and what is saved.
 func TestExport(t *testing.T) {
 	fetch := func(context.Context, string, func(int, int)) ([]byte, error) {
 		texts := map[string]string{}
@@ -27,8 +28,11 @@ func TestExport(t *testing.T) {
 		t.Run(dev, func(t *testing.T) {
 			b := newBench(t, Options{Fetch: fetch})
 			b.ready(dev, 1000)
-			ask[StartResult](b, "start", &StartRequest{Config: long()})
+			config := long()
+			config.EMA = 0.9
+			ask[StartResult](b, "start", &StartRequest{Config: config})
 			ask[TrainState](b, "pause", &Empty{})
+			ask[TrainState](b, "step", &StepRequest{N: 3})
 			r := ask[ExportResult](b, "export", &ExportRequest{Title: "mine"})
 			z, err := zip.NewReader(bytes.NewReader(r.Bytes), int64(len(r.Bytes)))
 			if err != nil || !strings.HasSuffix(r.Name, ".zip") {

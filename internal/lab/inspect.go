@@ -33,6 +33,11 @@ type inspection struct {
 	step    int                   // that parts are of
 	parts   map[string]*LayerView // what followed from parameters then
 	ratios  map[string]float64    // of the last update that was watched
+	// The gradients of one layer, the one whose weights are looked at: those of
+	// all would double what a large network takes.
+	layer          string
+	grad, biasGrad []float32
+	gradOf         string // the layer that they are of
 }
 
 func (i *inspection) due() bool { return i.on && !time.Now().Before(i.next) }
@@ -237,7 +242,7 @@ func (s *Session) lookDeep() error {
 			i.ratios = m.ratios(before, params)
 		}
 	}
-	i.model, i.step, i.parts = m, m.steps, map[string]*LayerView{}
+	i.model, i.step, i.parts, i.gradOf = m, m.steps, map[string]*LayerView{}, ""
 	m.each(func(l layer, from, to int) {
 		n := l.weight.Len()
 		v := &LayerView{Name: l.name, Bias: params[from+n : to], WeightHist: histogram(params[from : from+n])}
@@ -247,6 +252,9 @@ func (s *Session) lookDeep() error {
 		if grads != nil {
 			v.Grad = &Grad{norm(grads[from:to])}
 			v.GradHist = histogram(grads[from : from+n])
+			if l.name == i.layer {
+				i.gradOf, i.grad, i.biasGrad = l.name, slices.Clone(grads[from:from+n]), slices.Clone(grads[from+n:to])
+			}
 		}
 		if r, ok := i.ratios[l.name]; ok {
 			v.Update = &Update{r}
@@ -254,6 +262,27 @@ func (s *Session) lookDeep() error {
 		i.parts[l.name] = v
 	})
 	return nil
+}
+
+// gradients are the last that were seen of a layer; those of a layer that was
+// not watched come with the next view of a run, or now if the run stands still.
+func (s *Session) gradients(layer string) (grad, bias []float32, err error) {
+	i := &s.inspect
+	if i.layer = layer; !i.on || !s.watching() {
+		return nil, nil, nil
+	}
+	if i.model == s.model && i.gradOf != layer && s.run.state != Running && s.model.flat != nil {
+		if err := s.drain(); err != nil {
+			return nil, nil, err
+		}
+		if err := s.lookDeep(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if i.model != s.model || i.gradOf != layer {
+		return nil, nil, nil
+	}
+	return i.grad, i.biasGrad, nil
 }
 
 // each calls f for the layers with parameters and where theirs lie end to end.

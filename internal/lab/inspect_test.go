@@ -58,6 +58,24 @@ func TestInspectWhileTraining(t *testing.T) {
 			if !slices.Equal(w.Shape, []int{32, 784}) || len(w.Values) != 32*784 || len(w.Bias) != 32 {
 				t.Errorf("weights of shape %v", w.Shape)
 			}
+			// Gradients of whichever layer, with the norm that its view has.
+			for _, name := range []string{"linear1", "linear2", "linear1"} {
+				w := ask[WeightsResult](b, "weights", &WeightsRequest{Layer: name})
+				if len(w.Grad) != len(w.Values) || len(w.BiasGrad) != len(w.Bias) {
+					t.Fatalf("%s: %d gradients of %d weights, %d of %d biases", name, len(w.Grad), len(w.Values), len(w.BiasGrad), len(w.Bias))
+				}
+				ask[Empty](b, "inspect", &InspectRequest{On: true, Pixels: img})
+				e := of[InspectEvent](b, "inspect")
+				for _, l := range e[len(e)-1].Layers {
+					if got := norm(slices.Concat(w.Grad, w.BiasGrad)); l.Name == name && !(math.Abs(got-l.Grad.Norm) <= 1e-6*got) {
+						t.Errorf("%s: gradients of norm %v, the view says %v", name, got, l.Grad.Norm)
+					}
+				}
+			}
+			ask[Empty](b, "inspect", &InspectRequest{})
+			if w := ask[WeightsResult](b, "weights", &WeightsRequest{Layer: "linear1"}); w.Grad != nil {
+				t.Error("gradients that nobody looks at")
+			}
 		})
 	}
 }

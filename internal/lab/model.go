@@ -309,8 +309,11 @@ func (s *Session) weights(ctx context.Context, q *WeightsRequest) (*WeightsResul
 			if r.Mean, err = n.RunningMean.Read(); err != nil {
 				return err
 			}
-			r.Variance, err = n.RunningVar.Read()
+			if r.Variance, err = n.RunningVar.Read(); err != nil {
+				return err
+			}
 		}
+		r.Grad, r.BiasGrad, err = s.gradients(q.Layer)
 		return err
 	})
 }

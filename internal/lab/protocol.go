@@ -289,13 +289,16 @@ type WeightsRequest struct {
 }
 
 // WeightsResult is a layer's weight, [out, in], [out, in, side, side] or
-// [channels], and its bias; of a batch norm also the running statistics.
+// [channels], and its bias; of a batch norm also the running statistics. The
+// gradients are those of the last view of a network in training.
 type WeightsResult struct {
 	Shape    []int     `json:"shape"`
 	Values   []float32 `json:"values"`
 	Bias     []float32 `json:"bias"`
 	Mean     []float32 `json:"mean,omitempty"`
 	Variance []float32 `json:"variance,omitempty"`
+	Grad     []float32 `json:"grad,omitempty"`
+	BiasGrad []float32 `json:"biasGrad,omitempty"`
 }
 
 // PredictRequest holds an image of 784 bytes.
@@ -395,11 +398,13 @@ type UseRequest struct {
 }
 
 // CheckRow is the result of an operator's cases. MaxError is in units of the
-// tolerance: up to 1 passes.
+// tolerance: up to 1 passes. CPUError is that of the CPU, where another device
+// is checked.
 type CheckRow struct {
 	Op       string  `json:"op"`
 	Cases    int     `json:"cases"`
 	MaxError float64 `json:"maxError"`
+	CPUError float64 `json:"cpuError,omitempty"`
 	Passed   bool    `json:"passed"`
 	Message  string  `json:"message,omitempty"`
 }

@@ -139,6 +139,7 @@ describe('photo, webgpu', { timeout: 8 * PATIENCE }, () => {
     await page.getByLabel('Layer').selectOption('6');
     await until('sixteen channels', async () => (await page.getByTestId('channels').getByRole('button').count()) === 16);
     await page.getByRole('button', { name: 'Channel 5', exact: true }).click();
+    await page.locator('.tip.shown').getByText(/^channel 5, row \d+, column \d+: \S+$/).waitFor();
     const layer = want.features[6].slice(4 * 256, 5 * 256);
     await page.getByRole('slider', { name: /^Channel 5 of 6/ }).press('ArrowRight');
     const value = await page.getByRole('slider', { name: /^Channel 5 of 6/ }).getAttribute('aria-valuetext');

@@ -81,9 +81,15 @@ for (const webgpu of [true, false]) {
       const rows = await page.getByRole('region', { name: 'Conformance table' }).locator('tbody tr').evaluateAll((list) => list.map((r) => [...r.children].map((c) => c.textContent)));
       assert.ok(rows.length >= 50, `${rows.length} operations`);
       for (const op of ['add', 'matmul', 'softmax', 'cross_entropy']) assert.ok(rows.some(([what]) => what === op), `no ${op} among ${rows.map(([what]) => what)}`);
-      for (const [op, cases, error, verdict] of rows) {
+      assert.ok(rows.some(([what]) => what === 'network mlp_784_128_10'), 'no network');
+      for (const [op, cases, error, ...rest] of rows) {
+        const verdict = rest.pop();
         assert.ok(Number(cases) > 0 && Number(error) <= 1 && verdict === 'agrees', `${op}: ${cases} cases, error ${error}, ${verdict}`);
+        // The CPU stands beside another device.
+        assert.equal(rest.length, webgpu ? 1 : 0);
+        if (webgpu) assert.ok(Number(rest[0]) <= 1, `${op}: the CPU's error ${rest[0]}`);
       }
+      if (webgpu) assert.ok(rows.some(([, , , cpu]) => Number(cpu) > 0), 'was the CPU asked?');
       assert.ok(rows.some(([, , error]) => Number(error) > 0), 'nothing was rounded: was anything compared?');
       const device = page.getByRole('region', { name: 'This device' });
       await device.getByText(webgpu ? /^WebGPU \(software adapter\)$/ : /^CPU, in WebAssembly$/).waitFor();
@@ -111,6 +117,8 @@ for (const webgpu of [true, false]) {
       await trained(page, 'a step', (e) => e.step > 0);
       await visitView(page, 'Draw');
       await page.getByRole('button', { name: 'Sample digit 3' }).click();
+      await page.getByRole('img', { name: /^The drawing as the network gets it/ }).hover();
+      await page.locator('.tip.shown').getByText(/^row 14, column 14: \d+$/).waitFor();
       await choose(page, /128-10/);
       await answered(page, 'use');
       const { step } = await trained(page, 'more steps', (e) => e.state === 'running');
@@ -126,6 +134,13 @@ for (const webgpu of [true, false]) {
       await visitView(page, 'Look inside');
       await page.getByText(/^Live, step/).waitFor();
       await page.getByRole('slider', { name: /^Weights of the units: 32 pictures/ }).waitFor();
+      // Its gradients, as maps of the same form.
+      await page.getByRole('radio', { name: 'Gradients' }).check({ force: true });
+      const gradients = page.getByRole('slider', { name: /^Gradients of the units: 32 pictures/ });
+      await gradients.hover({ position: { x: 20, y: 20 } });
+      await page.getByText(/^unit 0, row \d+, column \d+: /).waitFor();
+      await page.getByRole('slider', { name: /^Gradients of the biases/ }).waitFor();
+      await screenshot(page, `${name}-gradients`);
       await visitView(page, 'Train');
       await page.getByRole('button', { name: 'Stop', exact: true }).click();
       await trained(page, 'the end', (e) => e.state === 'stopped');

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/weft-ml/weft/conformance"
 	"github.com/weft-ml/weft/format/safetensors"
@@ -27,7 +28,7 @@ func main() {
 	from := flag.String("from", "testdata/fixtures", "the folder of the full fixtures")
 	to := flag.String("to", "web/public/fixtures", "the folder to write")
 	flag.Parse()
-	for _, name := range []string{"ops", "losses", "optim"} {
+	for _, name := range []string{"ops", "layers", "losses", "optim", "models"} {
 		if err := choose(*from, *to, name); err != nil {
 			fmt.Fprintln(os.Stderr, "checkset:", err)
 			os.Exit(1)
@@ -89,9 +90,16 @@ func choose(from, to, name string) error {
 			}
 		}
 	}
+	whole := len(cases) == 0
+	if text, ok := all["models"]; ok {
+		whole = false
+		if all["models"], err = networks(text, wanted); err != nil {
+			return err
+		}
+	}
 	var list []safetensors.Tensor
 	for _, n := range file.Names() {
-		if len(cases) > 0 && !wanted[n] {
+		if !whole && !wanted[n] {
 			continue
 		}
 		info, _ := file.Info(n)
@@ -118,6 +126,27 @@ func choose(from, to, name string) error {
 	return errors.Join(
 		os.WriteFile(filepath.Join(to, name+".json"), append(text, '\n'), 0o644),
 		os.WriteFile(filepath.Join(to, name+".safetensors"), out.Bytes(), 0o644))
+}
+
+// networks chooses the perceptrons of a list of models, and what they want: the
+// others take minutes where there is no graphics card.
+func networks(list json.RawMessage, wanted map[string]bool) (json.RawMessage, error) {
+	var all, kept []json.RawMessage
+	if err := json.Unmarshal(list, &all); err != nil {
+		return nil, err
+	}
+	for _, raw := range all {
+		var m conformance.Model
+		if err := json.Unmarshal(raw, &m); err != nil {
+			return nil, err
+		}
+		if !strings.HasPrefix(m.Name, "mlp_") {
+			continue
+		}
+		kept = append(kept, raw)
+		wanted[m.Logits], wanted[m.Eval] = true, true
+	}
+	return json.Marshal(kept)
 }
 
 func tensors(c conformance.Case) (names []string) {

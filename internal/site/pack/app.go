@@ -74,12 +74,69 @@ func (f files) addData(dir string) error {
 			return fmt.Errorf("%s holds only %d of the 4 files of %s", dir, len(e.Files), v)
 		}
 	}
-	if dir != "" && len(index) == 0 {
-		return fmt.Errorf("%s holds no data set; it needs %s.gz and its companions in mnist/ or fashion-mnist/", dir, mnist.MNIST.Names()[0])
+	models, err := f.addModels(dir)
+	if err != nil {
+		return err
 	}
-	b, err := json.Marshal(map[string]any{"sets": index})
+	if dir != "" && len(index)+len(models) == 0 {
+		return fmt.Errorf("%s holds no data set; it needs %s.gz and its companions in mnist/ or fashion-mnist/, or exported networks in models/", dir, mnist.MNIST.Names()[0])
+	}
+	all := map[string]any{"sets": index}
+	if len(models) > 0 {
+		all["models"] = models
+	}
+	b, err := json.Marshal(all)
 	f["data/index.json"] = b
 	return err
+}
+
+// model is a network of the Photo view as data/index.json lists it: the list that
+// weft serve makes of its data folder (internal/site/models.go).
+type model struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	Bytes int    `json:"bytes"`
+}
+
+// addModels copies what weft export web has written to dir/models/NAME.
+func (f files) addModels(dir string) (list []model, err error) {
+	plans, err := filepath.Glob(filepath.Join(dir, "models", "*", "plan.json"))
+	if dir == "" || err != nil {
+		return nil, err
+	}
+	for _, path := range plans {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var plan struct {
+			Format, Model string
+			Weights       struct{ File string }
+		}
+		if json.Unmarshal(b, &plan) != nil || plan.Format != "weft-web" {
+			continue // something else
+		}
+		from := filepath.Dir(path)
+		m := model{Name: filepath.Base(from), Title: plan.Model, Bytes: len(b)}
+		to := "data/models/" + m.Name + "/"
+		f[to+"plan.json"] = b
+		if plan.Weights.File != "weights.safetensors" {
+			return nil, fmt.Errorf("%s: its weights are in %q, want weights.safetensors", path, plan.Weights.File)
+		}
+		if b, err = os.ReadFile(filepath.Join(from, plan.Weights.File)); err != nil {
+			return nil, err
+		}
+		f[to+plan.Weights.File] = b
+		m.Bytes += len(b)
+		switch b, err = os.ReadFile(filepath.Join(from, "model.onnx")); {
+		case err == nil:
+			f[to+"model.onnx"] = b
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	return list, nil
 }
 
 // makeApp adds the rest and works the references into the page.

@@ -43,7 +43,7 @@ func main() {
 	flag.StringVar(&c.out, "out", "", "folder to write")
 	flag.StringVar(&c.cache, "cache", "bin/packed", "folder that keeps compressed files")
 	flag.BoolVar(&c.static, "static", false, "write a site for any web server: with a service worker, and every file also uncompressed")
-	flag.StringVar(&c.data, "data", "", "folder with mnist/ or fashion-mnist/, to become part of a static site")
+	flag.StringVar(&c.data, "data", "", "folder with mnist/, fashion-mnist/ or models/, to become part of a static site")
 	flag.IntVar(&c.maxWASM, "max-wasm", 0, "fail if the compressed WebAssembly is larger, in bytes")
 	flag.IntVar(&c.maxCode, "max-code", 0, "fail if all other code, compressed, is larger, in bytes")
 	flag.Func("add", "NAME=FILE: add a file under a name", func(s string) error {

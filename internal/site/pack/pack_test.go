@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"image/png"
 	"io"
 	"io/fs"
@@ -168,6 +169,43 @@ func TestStatic(t *testing.T) {
 		if side, _, _ := strings.Cut(i.Sizes, "x"); side != "192" && side != "512" || m.Bounds().Dx() != map[string]int{"192": 192, "512": 512}[side] {
 			t.Errorf("%s is %v, not %s", i.Src, m.Bounds(), i.Sizes)
 		}
+	}
+}
+
+// TestStaticModels: networks for the Photo view go with a static site, where they
+// are what weft export web has written.
+func TestStaticModels(t *testing.T) {
+	c := parts(t)
+	c.static, c.data = true, t.TempDir()
+	const plan = `{"format":"weft-web","version":1,"model":"A model","weights":{"file":"weights.safetensors","bytes":7}}`
+	put(t, c.data, "models/a b/plan.json", plan)
+	put(t, c.data, "models/a b/weights.safetensors", "weights")
+	put(t, c.data, "models/a b/model.onnx", "graph")
+	put(t, c.data, "models/a b/secret.txt", "no")
+	put(t, c.data, "models/other/plan.json", "not JSON")
+	if err := pack(c, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	have := tree(t, c.out)
+	want := fmt.Sprintf(`{"models":[{"name":"a b","title":"A model","bytes":%d}],"sets":{}}`, len(plan)+7)
+	if have["data/index.json"] != want {
+		t.Errorf("data/index.json: %s, want %s", have["data/index.json"], want)
+	}
+	for name, text := range map[string]string{"plan.json": plan, "weights.safetensors": "weights", "model.onnx": "graph"} {
+		if have["data/models/a b/"+name] != text {
+			t.Errorf("%s is %q", name, have["data/models/a b/"+name])
+		}
+	}
+	for name := range have {
+		if strings.Contains(name, "secret") || strings.Contains(name, "models/other") {
+			t.Errorf("%s was copied", name)
+		}
+	}
+	if err := os.Remove(filepath.Join(c.data, "models/a b/weights.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	if err := pack(c, io.Discard); err == nil || !strings.Contains(err.Error(), "weights.safetensors") {
+		t.Errorf("weights that are gone: %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/format/onnx"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/train"
@@ -17,7 +18,7 @@ import (
 var ONNX = train.Recipe{
 	Name:      "onnx",
 	Doc:       "a network imported from an ONNX file by weft import",
-	Options:   train.Options{Epochs: 1, Batch: 32, Optimizer: "sgd", LR: 0.01, Schedule: "cosine", Momentum: 0.9},
+	Options:   train.Options{Epochs: 1, Batch: 32, Optimizer: "sgd", LR: 0.1, Schedule: "cosine", Momentum: 0.9},
 	Described: true,
 	Build: func(s train.Spec) (nn.Module, error) {
 		if len(s.Graph) == 0 {
@@ -29,6 +30,23 @@ var ONNX = train.Recipe{
 		}
 		return n, nil
 	},
+	Fit: trainable,
+}
+
+// trainable is an error for a network that cannot learn to tell d's classes
+// apart as it is.
+func trainable(m nn.Module, d *data.Dataset) error {
+	n, ok := m.(*onnx.Network)
+	if !ok {
+		return nil
+	}
+	if n.Classes() != len(d.Classes) {
+		return fmt.Errorf("the imported network tells %d classes apart, %s has %d: a graph keeps its last layer; a network of the zoo gets a new one (weft import safetensors)", n.Classes(), d.Name, len(d.Classes))
+	}
+	if op := n.Last(); op == "Softmax" || op == "LogSoftmax" {
+		return fmt.Errorf("the imported network ends with %s, and the loss begins with it: export it again without, so that it returns logits", op)
+	}
+	return nil
 }
 
 func init() { train.Register(ONNX) }

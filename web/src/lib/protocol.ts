@@ -262,13 +262,15 @@ export interface WeightsRequest {
   layer: string;
 }
 
-/** values has the shape [out, in], [out, in, side, side] or [channels]; a batch norm also has running statistics. */
+/** values has the shape [out, in], [out, in, side, side] or [channels]; a batch norm also has running statistics. Gradients are those last seen of a network in training. */
 export interface WeightsResult {
   shape: number[];
   values: Float32Array;
   bias: Float32Array;
   mean?: Float32Array;
   variance?: Float32Array;
+  grad?: Float32Array;
+  biasGrad?: Float32Array;
 }
 
 /** 784 bytes. */
@@ -360,6 +362,7 @@ export interface CheckRow {
   op: string;
   cases: number;
   maxError: number;
+  cpuError?: number;
   passed: boolean;
   message?: string;
 }

@@ -1,5 +1,5 @@
-// A drawing is the list of its strokes, not its pixels: undo drops the last
-// one, and a pad of another size or sharpness draws the same digit again.
+// A drawing is the list of its strokes, not its pixels: undo goes back to a
+// shorter list, and a pad of another size or sharpness draws the same digit again.
 
 export interface Point {
   x: number;

@@ -8,6 +8,10 @@ import type { Stroke } from '../lib/strokes';
 import { lab } from './lab.svelte';
 import { toasts } from './toasts.svelte';
 
+/** What lies on the pad. Clearing and picking are undone like a stroke. */
+type Pad = Pick<Drawing, 'strokes' | 'picture' | 'pictureTitle'>;
+const MOST_PAST = 200;
+
 class Drawing {
   strokes = $state.raw<Stroke[]>([]);
   /** A picture put on the pad beneath the strokes: a sample or a mistake. */
@@ -19,6 +23,9 @@ class Drawing {
   latency = $state(NaN);
   erasing = $state(false);
   width = $state(0.08);
+
+  /** What undo goes back to, the last one first. */
+  past = $state.raw<readonly Pad[]>([]);
 
   #waiting: Uint8Array | undefined;
   #asking = false;
@@ -60,26 +67,34 @@ class Drawing {
   }
 
   add(stroke: Stroke): void {
-    this.strokes = [...this.strokes, stroke];
+    this.#change({ strokes: [...this.strokes, stroke] });
   }
 
   undo(): void {
-    if (this.strokes.length > 0) this.strokes = this.strokes.slice(0, -1);
-    else this.picture = undefined;
+    const [last, ...rest] = this.past;
+    if (!last) return;
+    this.past = rest;
+    Object.assign(this, last);
   }
 
   clear(): void {
-    this.strokes = [];
-    this.picture = undefined;
-    this.pictureTitle = '';
+    if (this.strokes.length > 0 || this.picture) this.#change({ strokes: [], picture: undefined, pictureTitle: '' });
+  }
+
+  /** pick puts a drawing in place of what is there. */
+  pick(strokes: Stroke[]): void {
+    this.#change({ strokes, picture: undefined, pictureTitle: '' });
   }
 
   /** put shows a finished 28x28 picture as it is. */
   put(pixels: Uint8Array, title: string): void {
-    if (pixels.length !== SIDE * SIDE) return;
-    this.strokes = [];
-    this.picture = pixels;
-    this.pictureTitle = title;
+    if (pixels.length === SIDE * SIDE) this.#change({ strokes: [], picture: pixels, pictureTitle: title });
+  }
+
+  #change(to: Partial<Pad>): void {
+    const { strokes, picture, pictureTitle } = this;
+    this.past = [{ strokes, picture, pictureTitle }, ...this.past].slice(0, MOST_PAST);
+    Object.assign(this, to);
   }
 }
 

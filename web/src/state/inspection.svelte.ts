@@ -18,6 +18,7 @@ class Inspection {
   weights = $state.raw<WeightsResult>();
   /** The layer whose weights are shown. */
   chosen = $state('');
+  show = $state<'weights' | 'gradients'>('weights');
   follow = $state<'data' | 'drawing'>('data');
   sample = $state(0);
 
