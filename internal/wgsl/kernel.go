@@ -25,6 +25,7 @@ type Shader struct {
 	Groups   [3]int // workgroups to dispatch
 	Scalars  bool   // uses group 1
 	ReadOnly []bool // for each buffer: declared read, not read_write
+	F16      bool   // needs the feature shader-f16
 }
 
 // Options tell the generator about the device.
@@ -68,6 +69,7 @@ type writer struct {
 	done    []bool // values printed in an enclosing scope
 	indent  int
 	infs    bool
+	f16     bool   // has buffers of f16
 	wide    bool   // matmul: the program runs on columns in fours
 	four    *lanes // while it is printed so
 }
@@ -99,6 +101,7 @@ func Generate(k *kernel.Kernel, opt Options) (*Shader, error) {
 	}
 	s := &Shader{Groups: groups, Scalars: w.scalars}
 	s.Source = w.assemble(s, size)
+	s.F16 = w.f16
 	return s, nil
 }
 
@@ -113,6 +116,9 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 		}
 		s.ReadOnly = append(s.ReadOnly, readOnly)
 		elem := storageType(u.DType)
+		if w.half(i) {
+			elem, w.f16 = "f16", true
+		}
 		if w.vec4[i] {
 			elem = "vec4<" + elem + ">"
 		}
@@ -139,6 +145,14 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 	b.WriteString(w.body.String())
 	b.WriteString("}\n")
 	return b.String()
+}
+
+// half says that buffer i is declared as f16s: a temporary of mixed precision.
+// Constants and variables of halves are read as the words that they lie in, which
+// every device can.
+func (w *writer) half(i int) bool {
+	u := w.k.Bufs[i]
+	return u.DType == ir.F16 && (u.Write || w.opt.Arena(i))
 }
 
 func storageType(d ir.DType) string {
@@ -274,8 +288,14 @@ func (w *writer) valueAt(i int, x string) {
 
 func (w *writer) load(v *kernel.Val, x string) string {
 	b := fmt.Sprintf("b%d", v.N)
-	if w.vec4[v.N] {
+	half := w.half(v.N)
+	switch {
+	case w.vec4[v.N] && half:
+		return fmt.Sprintf("f32(%s[(%s) / 4][(%s) %% 4])", b, x, x)
+	case w.vec4[v.N]:
 		return fmt.Sprintf("%s[(%s) / 4][(%s) %% 4]", b, x, x)
+	case half:
+		return fmt.Sprintf("f32(%s[%s])", b, x)
 	}
 	switch w.k.Bufs[v.N].DType {
 	case ir.Bool:
@@ -334,6 +354,9 @@ func (w *writer) stored(st *kernel.Store) string {
 	switch {
 	case v.DType == ir.Bool:
 		return fmt.Sprintf("select(%s(0), %s(1), %s)", storageType(u.DType), storageType(u.DType), e)
+	case u.DType == ir.F16:
+		w.helpers["weft_half"] = true
+		return fmt.Sprintf("weft_half(%s)", e)
 	case u.DType != v.DType:
 		return fmt.Sprintf("bitcast<%s>(%s)", storageType(u.DType), e)
 	}

@@ -86,11 +86,16 @@ func (w *writer) operand(val, rowDim, colDim int) MatmulOperand {
 	r := len(k.Dims)
 	row, col := part(v.Index, rowDim), part(v.Index, colDim)
 	op := MatmulOperand{Contig: -1, Offset: v.Index.Const, Row: walkOf(row, rowDim), Col: walkOf(col, colDim)}
+	op.Half = w.half(v.N)
 	op.Load = func(place string) string {
+		e := fmt.Sprintf("b%d[%s]", v.N, place)
 		if w.vec4[v.N] {
-			return fmt.Sprintf("b%d[(%s) >> 2u][(%s) & 3u]", v.N, place, place)
+			e = fmt.Sprintf("b%d[(%s) >> 2u][(%s) & 3u]", v.N, place, place)
 		}
-		return fmt.Sprintf("b%d[%s]", v.N, place)
+		if op.Half {
+			return "f32(" + e + ")"
+		}
+		return e
 	}
 	rowStep, rowAlign, _ := fours(row, rowDim)
 	colStep, colAlign, _ := fours(col, colDim)
@@ -133,7 +138,7 @@ func (w *writer) operand(val, rowDim, colDim int) MatmulOperand {
 			return "u32(" + x.Format(func(d int) string { return vars[d] }, nil) + ")"
 		}
 	}
-	if even && k.Bufs[v.N].DType == ir.F32 && k.Bufs[v.N].Elems%4 == 0 && w.soleUse(v.N, val) {
+	if even && (k.Bufs[v.N].DType == ir.F32 || op.Half) && k.Bufs[v.N].Elems%4 == 0 && w.soleUse(v.N, val) {
 		op.Vec4 = fmt.Sprintf("b%d", v.N)
 		w.vec4[v.N] = true
 	}
@@ -189,7 +194,7 @@ type lanes struct {
 }
 
 // inFours decides which buffers the epilogue moves in vec4s: those of 4-byte
-// elements that it only reads and writes in aligned fours of columns, one thread
+// elements or of halves that it only reads and writes in aligned fours of columns, one thread
 // a four.
 func (w *writer) inFours(tn int) {
 	k := w.k
@@ -212,7 +217,7 @@ func (w *writer) inFours(tn int) {
 		return true
 	}
 	for b := range k.Bufs {
-		ok := !w.vec4[b] && k.Bufs[b].DType != ir.U8 && k.Bufs[b].DType != ir.F16 && k.Bufs[b].DType != ir.Bool && k.Bufs[b].Elems%4 == 0
+		ok := !w.vec4[b] && k.Bufs[b].DType != ir.U8 && (k.Bufs[b].DType != ir.F16 || w.half(b)) && k.Bufs[b].DType != ir.Bool && k.Bufs[b].Elems%4 == 0
 		for i, v := range k.Vals {
 			if v.Kind == kernel.Load && v.N == b {
 				ok = ok && !operand(i) && v.Mask < 0 && v.Index.DependsOn(func(d int) bool { return d == n }, func(int) bool { return false }) &&
@@ -301,7 +306,11 @@ func (w *writer) sums(count int, acc func(lane int) string) {
 			w.values([]int{i})
 			continue
 		case v.Kind == kernel.Load && w.vec4[v.N]:
-			w.line("let q%d = b%d[(%s) / 4];", i, v.N, w.index(v.Index))
+			q := fmt.Sprintf("b%d[(%s) / 4]", v.N, w.index(v.Index))
+			if w.half(v.N) {
+				q = "vec4<f32>(" + q + ")"
+			}
+			w.line("let q%d = %s;", i, q)
 		case v.Kind != kernel.Acc && v.Kind != kernel.Elem:
 			// Indices whose distances are known need one computation.
 			if deltas, _ := blocks(v.Index, n, count); deltas != nil && !v.Index.DependsOn(func(int) bool { return false }, func(u int) bool { return f.varies[u] }) {
@@ -332,7 +341,11 @@ func (w *writer) sums(count int, acc func(lane int) string) {
 			for f.lane = 0; f.lane < 4; f.lane++ {
 				e[f.lane] = w.stored(st)
 			}
-			w.line("b%d[(%s) / 4] = vec4<%s>(%s);", st.Buf, w.index(st.Index), storageType(k.Bufs[st.Buf].DType), strings.Join(e[:], ", "))
+			elem := storageType(k.Bufs[st.Buf].DType)
+			if w.half(st.Buf) {
+				elem = "f16"
+			}
+			w.line("b%d[(%s) / 4] = vec4<%s>(%s);", st.Buf, w.index(st.Index), elem, strings.Join(e[:], ", "))
 			continue
 		}
 		deltas, _ := blocks(st.Index, n, count)
