@@ -38,7 +38,7 @@ type Program struct {
 
 // ErrNoFloat16 is in Compile's error for a trace in mixed precision on a device
 // without it.
-var ErrNoFloat16 = errors.New("weft: the device has no float16 (WebGPU's feature shader-f16), which mixed precision needs; train in float32 or on another device")
+var ErrNoFloat16 = errors.New("weft: the device has no float16 (WebGPU's feature shader-f16), which mixed precision needs")
 
 var errClosed = errors.New("weft: the program is closed")
 

@@ -60,19 +60,23 @@ func evaluatedInTraining(op string) *Error {
 // off.
 func (t *Trace) SetMixed(least int) { t.graph.Half = least }
 
-// Guard makes the assignments made so far depend on ok, a Bool of one element:
-// where it is false, those variables keep their values.
-func (t *Trace) Guard(ok *Tensor) {
+// Guard makes the assignments made so far, but for those of the variables in
+// except, depend on ok, a Bool of one element: where it is false, the variables
+// keep their values.
+func (t *Trace) Guard(ok *Tensor, except ...*Tensor) {
 	if ok.DType() != Bool || ok.Len() != 1 {
 		panic(ir.NewError("guard", "the condition is %v%v; it must be one Bool", ok.DType(), ok.Shape()))
 	}
 	for i, v := range t.graph.Values {
-		old := ir.NewLeaf(t.graph.Targets[i])
+		leaf := t.graph.Targets[i]
+		if slices.ContainsFunc(except, func(x *Tensor) bool { return x.node.Leaf == leaf }) {
+			continue
+		}
 		ones := make([]int, len(v.Shape))
 		for d := range ones {
 			ones[d] = 1
 		}
-		t.graph.Values[i] = ir.Where(ir.Expand(ir.Reshape(ok.node, ones...), v.Shape...), v, old)
+		t.graph.Values[i] = ir.Where(ir.Expand(ir.Reshape(ok.node, ones...), v.Shape...), v, ir.NewLeaf(leaf))
 	}
 }
 
