@@ -50,6 +50,10 @@ func evaluatedInTraining(op string) *Error {
 	return ir.NewError(op, "a layer behaved as in evaluation within a trace in training, because its input is a constant that belongs to no trace; give it x = t.Bind(x), or make x an argument of the function")
 }
 
+// MixedElems is the usual argument of SetMixed: kernels that move fewer elements
+// take no longer with Float32.
+const MixedElems = 1 << 16
+
 // SetMixed trains in mixed precision: of what the gradients of variables are
 // computed from (activations, and the gradients on the way back), values of at
 // least `least` elements are stored as Float16 between kernels. All arithmetic stays

@@ -53,9 +53,8 @@ func (k *slots) fill(s tensor.Scalars, o *Options, seed int32, epoch, batch, upd
 }
 
 // mixedElems is from how many elements on mixed precision stores activations as
-// float16: a kernel that moves fewer takes no longer with float32. A variable, for
-// tests with small networks.
-var mixedElems = 1 << 16
+// float16. A variable, for tests with small networks.
+var mixedElems = tensor.MixedElems
 
 // compile traces and compiles the programs.
 func (s *stepper) compile() error {

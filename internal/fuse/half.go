@@ -10,12 +10,12 @@ package fuse
 // notes in the graph:
 //
 //   - only what those gradients are computed from, so that a program without
-//     gradients, metrics, and whatever an optimizer does stay as they are;
+//     gradients, metrics, and whatever follows from gradients (sums over several
+//     batches, norms, the update) stay as they are;
 //   - and of that only what depends both on data and on a variable of floats, which
 //     is what activations do: random numbers, coordinates and pictures have digits
 //     that count, and a rearranged weight is still a weight;
-//   - not the gradients themselves, nor what is computed from them: the update,
-//     norms, sums over several batches;
+//   - not the gradients themselves;
 //   - no statistics, which need the digits or the range: results of long reductions
 //     and what is computed from those alone;
 //   - nothing below Graph.Half elements, which would save no time;
@@ -41,8 +41,7 @@ func (s *scheduler) findHalves() {
 		return
 	}
 	type set = map[*ir.Node]bool
-	// Gradients: back to the product or reduction that they come from, and on to
-	// all that follows from them.
+	// Gradients, back to the product or reduction that they come from.
 	exact := set{}
 	var origin func(n *ir.Node)
 	origin = func(n *ir.Node) {
@@ -56,10 +55,8 @@ func (s *scheduler) findHalves() {
 			}
 		}
 	}
-	after := set{}
 	for _, g := range s.graph.Grads {
 		origin(g)
-		after[g] = true
 	}
 	onData, onVariable, statistic := set{}, set{}, set{}
 	for _, n := range s.order {
@@ -68,7 +65,6 @@ func (s *scheduler) findHalves() {
 			onVariable[n] = n.Leaf.Kind == ir.State && n.DType == ir.F32
 		}
 		for _, in := range n.In {
-			after[n] = after[n] || after[in]
 			onData[n] = onData[n] || onData[in]
 			onVariable[n] = onVariable[n] || onVariable[in]
 		}
@@ -102,7 +98,7 @@ func (s *scheduler) findHalves() {
 	s.halves = set{}
 	for _, n := range ir.Topo(s.graph.Grads...) {
 		s.halves[n] = n.DType == ir.F32 && n.Elems() >= least && !s.assigned[n] &&
-			onData[n] && onVariable[n] && !after[n] && !exact[n] && !statistic[n]
+			onData[n] && onVariable[n] && !exact[n] && !statistic[n]
 	}
 }
 
