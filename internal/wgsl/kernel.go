@@ -115,10 +115,8 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 			access = "read"
 		}
 		s.ReadOnly = append(s.ReadOnly, readOnly)
-		elem := storageType(u.DType)
-		if w.half(i) {
-			elem, w.f16 = "f16", true
-		}
+		elem := w.elemType(i)
+		w.f16 = w.f16 || w.half(i)
 		if w.vec4[i] {
 			elem = "vec4<" + elem + ">"
 		}
@@ -153,6 +151,14 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 func (w *writer) half(i int) bool {
 	u := w.k.Bufs[i]
 	return u.DType == ir.F16 && (u.Write || w.opt.Arena(i))
+}
+
+// elemType is the type of buffer i's elements.
+func (w *writer) elemType(i int) string {
+	if w.half(i) {
+		return "f16"
+	}
+	return storageType(w.k.Bufs[i].DType)
 }
 
 func storageType(d ir.DType) string {
