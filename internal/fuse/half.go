@@ -71,7 +71,7 @@ func (s *scheduler) findHalves() {
 		switch {
 		case n.Op.IsReduce():
 			statistic[n] = n.In[0].Elems() > windowElems*n.Elems()
-		case n.Op.IsElementwise(), n.Op == ir.OpReshape, n.Op == ir.OpPermute:
+		case n.Op.IsElementwise(), n.Op.IsMovement():
 			other := func(in *ir.Node) bool { return onData[in] && !statistic[in] }
 			statistic[n] = onData[n] && !slices.ContainsFunc(n.In, other)
 		}

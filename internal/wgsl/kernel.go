@@ -387,7 +387,7 @@ func (w *writer) spread(n int) (groups [3]int) {
 // which is divided as u32: that is cheaper than with a sign.
 func (w *writer) coordinates(from, to int, name string) {
 	if to-from == 1 {
-		w.line("let i%d = %s;", from, name)
+		w.line("let %s = %s;", w.dims[from], name)
 		return
 	}
 	rest := "u32(" + name + ")"
@@ -395,32 +395,45 @@ func (w *writer) coordinates(from, to int, name string) {
 		n := w.k.Dims[d]
 		switch {
 		case d == from:
-			w.line("let i%d = i32(%s);", d, rest)
+			w.line("let %s = i32(%s);", w.dims[d], rest)
 		default:
-			w.line("let i%d = i32(%s %% %du);", d, rest, n)
+			w.line("let %s = i32(%s %% %du);", w.dims[d], rest, n)
 			rest = fmt.Sprintf("%s / %du", rest, n)
 		}
 	}
 }
 
 func (w *writer) mapKernel() (size, groups [3]int) {
+	if w.fourWide() {
+		return w.mapInFours()
+	}
 	n := w.k.OuterElems()
-	threads := 64
-	if n >= 1<<16 {
-		threads = 256
-	}
-	total := (n + threads - 1) / threads
-	groups = w.spread(total)
-	w.line("let at = group * %d + i32(lix);", threads)
-	if n%threads != 0 || total > maxGroups {
-		w.line("if (at >= %d) { return; }", n)
-	}
+	size, groups = w.mapThreads(n, 1)
 	w.coordinates(0, len(w.k.Dims), "at")
 	for i := range w.k.Vals {
 		w.values([]int{i})
 	}
 	for i := range w.k.Stores {
 		w.store(&w.k.Stores[i])
+	}
+	return size, groups
+}
+
+// mapThreads gives each thread that many of n elements, from at on.
+func (w *writer) mapThreads(n, each int) (size, groups [3]int) {
+	threads, count := 64, n/each
+	if n >= 1<<16 {
+		threads = 256
+	}
+	total := (count + threads - 1) / threads
+	groups = w.spread(total)
+	if each == 1 {
+		w.line("let at = group * %d + i32(lix);", threads)
+	} else {
+		w.line("let at = (group * %d + i32(lix)) * %d;", threads, each)
+	}
+	if count%threads != 0 || total > maxGroups {
+		w.line("if (at >= %d) { return; }", n)
 	}
 	return [3]int{threads, 1, 1}, groups
 }

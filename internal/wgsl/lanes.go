@@ -149,3 +149,116 @@ func (w *writer) laneStore(st *kernel.Store, i int) {
 		w.dims[n] = first
 	}
 }
+
+// mostInFours is how many values a program may have whose every value is held four
+// times.
+const mostInFours = 100
+
+// fourWide says that a thread of this kernel has four elements.
+func (w *writer) fourWide() bool {
+	if w.opt.Tile.Software || len(w.k.Vals) > mostInFours || ir.NumElems(w.k.Dims)%4 != 0 {
+		return false
+	}
+	for b := range w.k.Bufs {
+		if w.half(b) {
+			return true
+		}
+	}
+	return false
+}
+
+// mapInFours is mapKernel for threads of four elements: four along the last loop
+// variable where that is so many times four, else four in the order of memory, each
+// with coordinates of its own, as the rows of padded images want it.
+func (w *writer) mapInFours() (size, groups [3]int) {
+	k := w.k
+	n := k.OuterElems()
+	size, groups = w.mapThreads(n, 4)
+	last := len(k.Dims) - 1
+	if k.Dims[last]%4 == 0 {
+		w.coordinates(0, len(k.Dims), "at")
+		w.inFours()
+		w.sums(4, nil)
+		return size, groups
+	}
+	var at kernel.Index
+	for d, extent := range k.Dims {
+		at = at.Mul(extent).Add(kernel.Dim(d, extent))
+	}
+	w.inOrder(at.Key())
+	f := &lanes{count: 4, varies: make([]bool, len(k.Vals))}
+	w.four = f
+	dims := w.dims
+	w.dims = make([]string, len(dims))
+	lane := func(l int) {
+		f.lane = l
+		for d := range dims {
+			w.dims[d] = fmt.Sprintf("%s_%d", dims[d], l)
+		}
+	}
+	for l := range 4 {
+		lane(l)
+		w.line("let at%d = at + %d;", l, l)
+		w.coordinates(0, len(k.Dims), fmt.Sprintf("at%d", l))
+	}
+	for i, v := range k.Vals {
+		// Scalars of the step are one for all.
+		f.varies[i] = v.Kind != kernel.Const && v.Kind != kernel.Scalar
+		switch {
+		case !f.varies[i]:
+			w.values([]int{i})
+			continue
+		case v.Kind == kernel.Load && w.vec4[v.N]:
+			q := fmt.Sprintf("b%d[at / 4]", v.N)
+			if w.half(v.N) {
+				q = "vec4<f32>(" + q + ")"
+			}
+			w.line("let q%d = %s;", i, q)
+		}
+		for l := range 4 {
+			lane(l)
+			if v.Kind == kernel.Load && w.vec4[v.N] {
+				w.line("let %s = q%d.%c;", w.name(i), i, "xyzw"[l])
+			} else {
+				w.value(i)
+			}
+		}
+	}
+	for i := range k.Stores {
+		st := &k.Stores[i]
+		if w.vec4[st.Buf] {
+			var e [4]string
+			for f.lane = 0; f.lane < 4; f.lane++ {
+				e[f.lane] = w.stored(st)
+			}
+			w.line("b%d[at / 4] = vec4<%s>(%s);", st.Buf, w.elemType(st.Buf), strings.Join(e[:], ", "))
+			continue
+		}
+		for l := range 4 {
+			lane(l)
+			w.store(st)
+		}
+	}
+	w.four, w.dims = nil, dims
+	return size, groups
+}
+
+// inOrder is inFours for threads of four elements in the order of memory: those
+// buffers that are read and written at the index of the given key alone.
+func (w *writer) inOrder(key string) {
+	k := w.k
+	for b := range k.Bufs {
+		ok := k.Bufs[b].DType != ir.U8 && (k.Bufs[b].DType != ir.F16 || w.half(b)) && k.Bufs[b].DType != ir.Bool && k.Bufs[b].Elems%4 == 0
+		for _, v := range k.Vals {
+			if v.Kind == kernel.Load && v.N == b {
+				ok = ok && v.Mask < 0 && v.Index.Key() == key
+			}
+		}
+		for _, st := range k.Stores {
+			if st.Buf == b {
+				ok = ok && st.Ring == 0 && st.Index.Key() == key
+			}
+		}
+		w.vec4[b] = ok
+	}
+}

@@ -71,12 +71,13 @@ func snapshots() map[string][]*ir.Node {
 	}
 }
 
+func variable(name string, shape ...int) *ir.Node {
+	return ir.NewLeaf(&ir.Leaf{Kind: ir.State, Name: name, Shape: shape})
+}
+
 // mixed is a layer and its gradient in mixed precision: kernels that store halves,
 // one by one and in fours, and that read them, as operands and otherwise.
 func mixed() *ir.Graph {
-	variable := func(name string, shape ...int) *ir.Node {
-		return ir.NewLeaf(&ir.Leaf{Kind: ir.State, Name: name, Shape: shape})
-	}
 	w, v := variable("w", 64, 128), variable("v", 128, 33)
 	y := ir.Unary(ir.OpSin, ir.MatMul(input("a", ir.F32, 96, 64), w))
 	z := ir.Unary(ir.OpSin, ir.MatMul(y, v))
@@ -85,9 +86,25 @@ func mixed() *ir.Graph {
 	return &ir.Graph{Outputs: grads, Half: 1024, Grads: grads}
 }
 
+// mixedNorm are normalised columns with a border of zeros: reductions and elementwise
+// kernels whose threads have four elements each.
+func mixedNorm() *ir.Graph {
+	w, v := variable("w", 64, 128), variable("v", 1, 134)
+	y := ir.Permute(ir.MatMul(input("a", ir.F32, 96, 64), w), 1, 0)
+	mean := func(x *ir.Node) *ir.Node {
+		return spread(ir.Mul(ir.Reduce(ir.OpSum, x, 1), ir.Const(ir.F32, 1.0/96, 128, 1)), 128, 96)
+	}
+	d := ir.Sub(y, mean(y))
+	z := ir.Mul(d, ir.Unary(ir.OpRsqrt, ir.Add(mean(ir.Mul(d, d)), ir.Const(ir.F32, 1e-5, 128, 96))))
+	z = ir.MatMul(v, ir.Pad(z, []int{3, 1}, []int{3, 1}, 0))
+	loss := ir.Reduce(ir.OpSum, ir.Mul(z, z), 0, 1)
+	grads := grad.Of(loss, []*ir.Node{w, v}, ir.Const(ir.F32, 1, 1, 1))
+	return &ir.Graph{Outputs: grads, Half: 1024, Grads: grads}
+}
+
 // plans are the snapshots' plans by name.
 func plans(t *testing.T) map[string]*plan.Plan {
-	m := map[string]*plan.Plan{"mixed": buildGraph(t, mixed())}
+	m := map[string]*plan.Plan{"mixed": buildGraph(t, mixed()), "mixed_norm": buildGraph(t, mixedNorm())}
 	for name, outs := range snapshots() {
 		m[name] = build(t, outs...)
 	}
@@ -127,7 +144,7 @@ func TestSnapshotsCompile(t *testing.T) {
 	dev := openGPU(t)
 	lim := dev.Limits()
 	for name, p := range plans(t) {
-		if name == "mixed" && !dev.Features().F16 {
+		if strings.HasPrefix(name, "mixed") && !dev.Features().F16 {
 			t.Logf("%s has no shader-f16: not compiling the kernels with halves", dev.Info())
 			continue
 		}
