@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -214,5 +215,120 @@ func TestMixedPrecisionNeedsFloat16(t *testing.T) {
 	})
 	if !errors.Is(err, ErrNoFloat16) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// exactProgram is a random chain of views, sums and products of small whole numbers,
+// which float16 holds exactly, and the gradients of its variables.
+func exactProgram(r *rand.Rand, dev *device.Device, least int) (*Program, error) {
+	whole := func(most int, shape ...int) []float32 {
+		n := 1
+		for _, s := range shape {
+			n *= s
+		}
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(r.IntN(2*most+1) - most)
+		}
+		return v
+	}
+	return Compile(dev, func(tr *Trace, _ []*Tensor) []*Tensor {
+		tr.SetMixed(least)
+		var params []*Tensor
+		variable := func(most int, shape ...int) *Tensor {
+			params = append(params, NewVariable(fmt.Sprintf("p%d", len(params)), whole(most, shape...), shape...))
+			return params[len(params)-1]
+		}
+		shape := []int{2 + r.IntN(3), 2 + r.IntN(4), 3 + r.IntN(6), 4 * (1 + r.IntN(2))}
+		if r.IntN(2) == 0 {
+			shape[3]--
+		}
+		y := tr.Bind(New(whole(2, shape...), shape...)).Add(variable(1, shape...))
+		products := 0
+		for range 5 + r.IntN(5) {
+			d := r.IntN(y.Dims())
+			last := y.Dim(-1)
+			switch r.IntN(9) {
+			case 0:
+				y = y.Permute(r.Perm(y.Dims())...)
+			case 1: // other dimensions, of as many elements
+				s := slices.Clone(y.Shape())
+				s[1], s[2] = s[2], s[1]
+				y = y.Reshape(s...)
+			case 2:
+				pad := make([][2]int, y.Dims())
+				pad[d] = [2]int{r.IntN(3), r.IntN(3)}
+				y = y.Pad(0, pad...)
+			case 3:
+				y = y.Flip(d)
+			case 4:
+				y = y.Add(variable(1, last)).Relu()
+			case 5:
+				y = y.Abs().Clamp(-20, 20)
+			case 6:
+				if products < 2 {
+					products++
+					y = y.MatMul(variable(1, last, 3+r.IntN(6)))
+				}
+			case 7:
+				if products < 2 {
+					products++
+					y = y.Conv2d(variable(1, 2+r.IntN(4), y.Dim(1), 3, 3), nil, ConvOptions{Padding: [2]int{1, 1}, Stride: [2]int{1 + r.IntN(2), 1}})
+				}
+			case 8:
+				y = y.Sub(y.SumKeep(d).Clamp(-9, 9))
+			}
+		}
+		loss := y.Mul(New(whole(1, y.Shape()...), y.Shape()...)).Sum()
+		return append([]*Tensor{loss}, Grad(loss, params...)...)
+	})
+}
+
+// Whatever the order of elements, each half is stored and read where it belongs.
+func TestMixedPrecisionIsExact(t *testing.T) {
+	list := devices(t)
+	if len(list) > 1 {
+		list[1].Backend().(*webgpu.Backend).Hardware = true
+	}
+	halves := 0
+	for i, dev := range list {
+		if !dev.Float16() {
+			t.Logf("%s has no shader-f16", dev.Name())
+			continue
+		}
+		seeds := uint64(120)
+		if i > 0 {
+			seeds = 5
+		}
+		for seed := range seeds {
+			run := func(dev *device.Device, least int) [][]float32 {
+				p, err := exactProgram(rand.New(rand.NewPCG(seed, 1)), dev, least)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer p.Close()
+				if least > 0 {
+					halves += strings.Count(p.Plan(), ": temp   f16[")
+				}
+				out, err := p.Call()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var all [][]float32
+				for _, o := range out {
+					all = append(all, o.Floats())
+				}
+				return all
+			}
+			want, got := run(device.Reference(), 0), run(dev, 1)
+			for j := range want {
+				if !slices.Equal(got[j], want[j]) {
+					t.Fatalf("%s, seed %d: result %d is\n%v, want\n%v", dev.Kind(), seed, j, got[j], want[j])
+				}
+			}
+		}
+	}
+	if halves < 300 {
+		t.Errorf("%d float16 temporaries in all programs", halves)
 	}
 }
