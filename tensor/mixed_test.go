@@ -332,3 +332,67 @@ func TestMixedPrecisionIsExact(t *testing.T) {
 		t.Errorf("%d float16 temporaries in all programs", halves)
 	}
 }
+
+// Convolutions of a size for which GPUs have loop nests of their own, forward and
+// backward, with operands that are halves.
+func TestMixedConvolutionsAreExact(t *testing.T) {
+	list := devices(t)
+	if len(list) == 1 {
+		t.Skip("no GPU")
+	}
+	gpu := list[1]
+	if !gpu.Float16() {
+		t.Skipf("%s has no shader-f16", gpu.Name())
+	}
+	gpu.Backend().(*webgpu.Backend).Hardware = true
+	r := rand.New(rand.NewPCG(1, 2))
+	sparse := func(share int, shape ...int) []float32 { // -1, 0 and 1
+		n := 1
+		for _, s := range shape {
+			n *= s
+		}
+		v := make([]float32, n)
+		for i := range v {
+			if r.IntN(share) == 0 {
+				v[i] = float32(r.IntN(3) - 1)
+			}
+		}
+		return v
+	}
+	const batch, side = 64, 32
+	x := New(sparse(2, batch, 32, side, side), batch, 32, side, side)
+	weight := New(sparse(64, batch, 64, side, side), batch, 64, side, side)
+	v := NewVariable("v", sparse(4, 32, side, side), 32, side, side)
+	w1 := NewVariable("w1", sparse(16, 64, 32, 3, 3), 64, 32, 3, 3)
+	w2 := NewVariable("w2", sparse(16, 64, 64, 3, 3), 64, 64, 3, 3)
+	run := func(dev *device.Device, least int) (all [][]float32) {
+		p, err := Compile(dev, func(tr *Trace, _ []*Tensor) []*Tensor {
+			tr.SetMixed(least)
+			same := ConvOptions{Padding: [2]int{1, 1}}
+			y := tr.Bind(x).Add(v).Conv2d(w1, nil, same).Clamp(-50, 50).Conv2d(w2, nil, same).Relu()
+			loss := y.Mul(weight).Sum()
+			return append([]*Tensor{loss}, Grad(loss, v, w1, w2)...)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if n := strings.Count(p.Plan(), ": temp   f16["); least > 0 && n < 6 {
+			t.Fatalf("%d float16 temporaries", n)
+		}
+		out, err := p.Call()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range out {
+			all = append(all, o.Floats())
+		}
+		return all
+	}
+	want := run(list[0], 0)
+	for i, got := range run(gpu, 1024) {
+		if !slices.Equal(got, want[i]) {
+			t.Errorf("result %d differs", i)
+		}
+	}
+}
