@@ -61,6 +61,10 @@ func (d *Device) Name() string { return d.be.Name() }
 // Kind is "cpu" or "webgpu".
 func (d *Device) Kind() string { return d.kind }
 
+// Float16 reports whether programs in mixed precision run on the device: on the CPU
+// they do, without being faster; a GPU needs WebGPU's feature shader-f16.
+func (d *Device) Float16() bool { return d.be.Float16() }
+
 // Memory is the number of bytes of device memory in use through this device.
 func (d *Device) Memory() int64 { return d.be.Memory() }
 

@@ -36,6 +36,10 @@ type Program struct {
 	closed  bool
 }
 
+// ErrNoFloat16 is in Compile's error for a trace in mixed precision on a device
+// without it.
+var ErrNoFloat16 = errors.New("weft: the device has no float16 (WebGPU's feature shader-f16), which mixed precision needs")
+
 var errClosed = errors.New("weft: the program is closed")
 
 // Compile traces f for arguments of the shapes and types of in (whose values
@@ -87,6 +91,9 @@ func traceFunction(f Function, in []*Tensor) (g *ir.Graph, err error) {
 
 func compile(dev *device.Device, g *ir.Graph) (*Program, error) {
 	be := dev.Backend()
+	if g.Half > 0 && !be.Float16() {
+		return nil, fmt.Errorf("%w: %s", ErrNoFloat16, be.Name())
+	}
 	pl, err := fuse.Build(g, fuse.Options{MaxBuffers: be.MaxBuffers()})
 	if err != nil {
 		return nil, err

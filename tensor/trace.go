@@ -50,6 +50,40 @@ func evaluatedInTraining(op string) *Error {
 	return ir.NewError(op, "a layer behaved as in evaluation within a trace in training, because its input is a constant that belongs to no trace; give it x = t.Bind(x), or make x an argument of the function")
 }
 
+// MixedElems is the usual argument of SetMixed: kernels that move fewer elements
+// take no longer with Float32.
+const MixedElems = 1 << 16
+
+// SetMixed trains in mixed precision: of what the gradients of variables are
+// computed from (activations, and the gradients on the way back), values of at
+// least `least` elements are stored as Float16 between kernels. All arithmetic stays
+// Float32, as do variables, their gradients, and whatever follows from those. A
+// gradient that is too small for Float16 becomes 0 and one that is too large
+// infinite, so the loss wants to be scaled. The device must have float16
+// (device.Device.Float16). It counts for gradients taken from here on; 0 turns it
+// off.
+func (t *Trace) SetMixed(least int) { t.graph.Half = least }
+
+// Guard makes the assignments made so far, but for those of the variables in
+// except, depend on ok, a Bool of one element: where it is false, the variables
+// keep their values.
+func (t *Trace) Guard(ok *Tensor, except ...*Tensor) {
+	if ok.DType() != Bool || ok.Len() != 1 {
+		panic(ir.NewError("guard", "the condition is %v%v; it must be one Bool", ok.DType(), ok.Shape()))
+	}
+	for i, v := range t.graph.Values {
+		leaf := t.graph.Targets[i]
+		if slices.ContainsFunc(except, func(x *Tensor) bool { return x.node.Leaf == leaf }) {
+			continue
+		}
+		ones := make([]int, len(v.Shape))
+		for d := range ones {
+			ones[d] = 1
+		}
+		t.graph.Values[i] = ir.Where(ir.Expand(ir.Reshape(ok.node, ones...), v.Shape...), v, ir.NewLeaf(leaf))
+	}
+}
+
 // Scalar is a Float32 that is given anew for each step, such as the learning
 // rate. The same name is the same scalar.
 func (t *Trace) Scalar(name string) *Tensor { return t.scalar(name, Float32) }
@@ -131,6 +165,9 @@ func GradWith(out, seed *Tensor, wrt ...*Tensor) []*Tensor {
 	res := make([]*Tensor, len(wrt))
 	for i, n := range grad.Of(out.node, nodes, seed.node) {
 		res[i] = with("grad", n, out, seed, wrt[i])
+		if t := res[i].trace; t != nil && t.graph.Half > 0 && wrt[i].IsVariable() {
+			t.graph.Grads = append(t.graph.Grads, n)
+		}
 	}
 	return res
 }

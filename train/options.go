@@ -45,6 +45,11 @@ type Options struct {
 	EMA     float64 `json:"ema"`
 	Augment Augment `json:"augment"`
 
+	// Precision is one of Precisions; "" is float32. In mixed precision large
+	// activations and their gradients are stored as float16, and the loss is scaled
+	// (optim.LossScaler); it changes results a little.
+	Precision string `json:"precision,omitempty"`
+
 	Seed uint64 `json:"seed"`
 	// ValFraction is the share of the training set held out for validation.
 	ValFraction float64 `json:"val_fraction"`
@@ -62,10 +67,11 @@ type Options struct {
 	KeepLast bool `json:"keep_last"`
 }
 
-// Optimizers and Schedules are the names that Options accept.
+// Optimizers, Schedules and Precisions are the names that Options accept.
 var (
 	Optimizers = []string{"sgd", "nesterov", "adam", "adamw", "muon", "muon-sphere"}
 	Schedules  = []string{"constant", "cosine", "linear", "onecycle"}
+	Precisions = []string{"float32", "mixed"}
 )
 
 // Check reports options that make no sense, all at once.
@@ -83,6 +89,7 @@ func (o *Options) Check() error {
 	bad(o.Accumulate < 0, "accumulate: %d, want at least 1", o.Accumulate)
 	bad(!slices.Contains(Optimizers, o.Optimizer), "optimizer: %q is none of %s", o.Optimizer, strings.Join(Optimizers, ", "))
 	bad(!slices.Contains(Schedules, o.Schedule), "schedule: %q is none of %s", o.Schedule, strings.Join(Schedules, ", "))
+	bad(o.Precision != "" && !slices.Contains(Precisions, o.Precision), "precision: %q is none of %s", o.Precision, strings.Join(Precisions, ", "))
 	bad(!rate(o.LR) || o.LR == 0, "lr: %v, want a positive number", o.LR)
 	bad(!rate(o.MinLR), "min-lr: %v, want 0 or more", o.MinLR)
 	bad(!share(o.Warmup), "warmup: %v, want a share from 0 to 1", o.Warmup)
@@ -104,6 +111,9 @@ func (o *Options) Check() error {
 
 // micro is the number of batches of one update.
 func (o *Options) micro() int { return max(1, o.Accumulate) }
+
+// mixed reports whether activations are stored as float16.
+func (o *Options) mixed() bool { return o.Precision == "mixed" }
 
 // steps is the number of updates in an epoch over n images. What remains after
 // whole updates is left out of this epoch; the next one's order differs, so

@@ -65,7 +65,12 @@ func variants() map[string]func(*Config) {
 		"adamw":      func(c *Config) { c.Options.Optimizer, c.Options.LR = "adamw", 0.01 },
 		"muon":       func(c *Config) { c.Options.Optimizer, c.Options.LR, c.Options.Momentum = "muon", 0.01, 0.95 },
 		"accumulate": func(c *Config) { c.Options.Accumulate, c.Options.Batch = 3, 4 },
-		"patience":   func(c *Config) { c.Options.Patience, c.Options.Epochs = 1, 8 },
+		"mixed": func(c *Config) {
+			o := &c.Options
+			c.Recipe, _ = Find("test-conv")
+			o.Precision, o.Optimizer, o.LR, o.Accumulate, o.Batch = "mixed", "adamw", 0.01, 2, 4
+		},
+		"patience": func(c *Config) { c.Options.Patience, c.Options.Epochs = 1, 8 },
 		"cifar": func(c *Config) {
 			o := &c.Options
 			c.Recipe, _ = Find("test-fitted")

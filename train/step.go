@@ -6,6 +6,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/nn"
@@ -26,6 +27,7 @@ type stepper struct {
 	data    *resident
 	order   *tensor.Tensor // Int32 [n], the epoch's order
 	sums    []*tensor.Tensor
+	scaler  *optim.LossScaler // nil in float32
 
 	update, add *tensor.Program // add is nil without accumulation
 	slots       [2]slots
@@ -50,8 +52,15 @@ func (k *slots) fill(s tensor.Scalars, o *Options, seed int32, epoch, batch, upd
 	s.Set(k.lr, float32(lr))
 }
 
+// mixedElems is from how many elements on mixed precision stores activations as
+// float16. A variable, for tests with small networks.
+var mixedElems = tensor.MixedElems
+
 // compile traces and compiles the programs.
 func (s *stepper) compile() error {
+	if s.opts.mixed() {
+		s.scaler = optim.NewLossScaler(optim.LossScalerOptions{})
+	}
 	// The optimizer's order: several optimizers in one list them by optimizer.
 	params := nn.Values(s.optim.Params())
 	if s.opts.micro() > 1 {
@@ -62,12 +71,21 @@ func (s *stepper) compile() error {
 	build := func(last bool) (*tensor.Program, error) {
 		return tensor.Compile(s.dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
 			t.SetTraining(true)
+			gradient := tensor.Grad
+			if s.scaler != nil {
+				t.SetMixed(mixedElems)
+				gradient = s.scaler.Grad
+			}
 			index := s.order.IndexSelect(0, tensor.Arange(s.opts.Batch).Add(t.Int("at")))
 			x, labels := s.data.batch(t, index, s.opts.Augment)
 			logits := s.model.Forward(x)
 			loss := nn.CrossEntropy(logits, labels, nn.ClassOptions{Smoothing: s.opts.LabelSmoothing})
 			accuracy := nn.Accuracy(logits, labels)
-			grads := tensor.Grad(loss, params...)
+			grads := gradient(loss, params...)
+			if s.scaler != nil && !last {
+				// Running statistics; the gradients are looked at when they are summed.
+				t.Guard(loss.Abs().Le(tensor.Scalar(math.MaxFloat32)))
+			}
 			for i, sum := range s.sums {
 				total := sum.Add(grads[i])
 				if !last {
@@ -78,10 +96,17 @@ func (s *stepper) compile() error {
 				t.Assign(sum, tensor.Zeros(sum.Shape()...))
 			}
 			if last {
+				var finite *tensor.Tensor
+				if s.scaler != nil {
+					grads, finite = s.scaler.Unscale(grads)
+				}
 				if s.opts.Clip > 0 {
 					grads, _ = optim.ClipGradNorm(grads, s.opts.Clip)
 				}
 				s.averageInto(t, s.optim.Step(t, t.Scalar("lr"), grads))
+				if s.scaler != nil {
+					s.scaler.Update(t, finite, s.sums...)
+				}
 			}
 			return []*tensor.Tensor{loss, accuracy}
 		})
@@ -143,6 +168,9 @@ func (s *stepper) evaluated() nn.Module {
 // variables are everything that a checkpoint holds.
 func (s *stepper) variables() []nn.Param {
 	vars := append(nn.Params(s.model), prefixed(optimizerPrefix, s.optim.State())...)
+	if s.scaler != nil {
+		vars = append(vars, prefixed(optimizerPrefix, s.scaler.State())...)
+	}
 	if s.average != nil {
 		vars = append(vars, prefixed(averagePrefix, nn.Params(s.average))...)
 	}

@@ -37,7 +37,7 @@ func blank(c, h, w, n int) *data.Dataset {
 func (a *app) inspectCommand() *cobra.Command {
 	var plan, forward, source bool
 	var batch int
-	var preset, dev string
+	var preset, precision, dev string
 	c := &cobra.Command{
 		Use:   "inspect RECIPE|RUN|CHECKPOINT",
 		Short: "Show a network: parameters, metadata, and the compiled step",
@@ -58,6 +58,9 @@ that of a prediction with softmax.`,
 			if batch > 0 {
 				v.info.Options.Batch = batch
 			}
+			if precision != "" {
+				v.info.Options.Precision = precision
+			}
 			out := v.describe(a)
 			if plan || forward || source {
 				d, err := device.Open(dev)
@@ -75,6 +78,7 @@ that of a prediction with softmax.`,
 	c.Flags().BoolVar(&forward, "forward", false, "show the compiled prediction")
 	c.Flags().IntVar(&batch, "batch", 0, "images of one step (default: the recipe's)")
 	c.Flags().StringVar(&preset, "preset", "", "another set of the recipe's options")
+	c.Flags().StringVar(&precision, "precision", "", "float32 or mixed, for the training step (default: the recipe's)")
 	c.Flags().StringVar(&dev, "device", "cpu", "device to compile for")
 	return c
 }

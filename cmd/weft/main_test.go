@@ -47,7 +47,7 @@ func TestUsageErrors(t *testing.T) {
 	dir := t.TempDir()
 	for _, args := range []string{
 		"nonsense", "train", "train nope", "train mnist-mlp --lrr 1", "train mnist-mlp --lr x", "train mnist-mlp --lr -1",
-		"train mnist-mlp --batch 0", "train mnist-mlp --preset nope", "train mnist-mlp --save-every often", "train a b",
+		"train mnist-mlp --batch 0", "train mnist-mlp --precision half", "train mnist-mlp --preset nope", "train mnist-mlp --save-every often", "train a b",
 		"train mnist-mlp --data nope", "eval", "predict", "data show", "data nope", "data show synthetic --rows 0", "bench more",
 	} {
 		code, _, stderr := weft(t, dir, strings.Fields(args)...)
@@ -199,6 +199,18 @@ func TestInspectPlan(t *testing.T) {
 		}
 		if v["parameters"] != 101770.0 {
 			t.Errorf("%v parameters", v["parameters"])
+		}
+	}
+}
+
+func TestInspectMixedPlan(t *testing.T) {
+	for _, c := range []struct {
+		precision string
+		halves    bool
+	}{{"float32", false}, {"mixed", true}} {
+		code, stdout, _ := weft(t, t.TempDir(), strings.Fields("inspect mnist-cnn --plan --batch 64 --precision "+c.precision)...)
+		if got := strings.Contains(stdout, "temp   f16["); code != 0 || got != c.halves {
+			t.Errorf("%s: exit code %d, float16 temporaries %v", c.precision, code, got)
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/weft-ml/weft/data"
+	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
 )
 
@@ -62,6 +63,7 @@ func (f *trainFlags) optionFlags(s *pflag.FlagSet) {
 	s.BoolVar(&o.Augment.Reflect, "reflect", false, "fill what --crop uncovers by reflection")
 	s.StringVar(&o.Augment.Flip, "flip", "", "mirror images: random, or alternate in every other epoch")
 	s.IntVar(&o.Augment.Cutout, "cutout", 0, "side of a square that is blanked out at random, in pixels")
+	s.StringVar(&o.Precision, "precision", "", "float32, or mixed: large activations are stored as float16")
 	s.Uint64Var(&o.Seed, "seed", 0, "seed of weights, order, split and augmentation")
 	s.Float64Var(&o.ValFraction, "val-fraction", 0, "share of the training images held out for validation")
 	s.IntVar(&o.ValLast, "val-last", 0, "hold out the last so many training images instead")
@@ -272,6 +274,9 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 	}
 	if cfg.Device, err = a.openDevice(*f.device); err != nil {
 		return err
+	}
+	if cfg.Options.Precision == "mixed" && !cfg.Device.Float16() {
+		return hint(fmt.Errorf("%w: %s", tensor.ErrNoFloat16, cfg.Device.Name()), "start a run with --precision float32, or use another device; --device cpu has it, though it gains nothing there")
 	}
 	if f.resume == "" {
 		if cfg.Dir, err = train.NewRunDir(f.out, cfg.Recipe.Name, time.Now()); err != nil {

@@ -21,6 +21,8 @@ type Backend interface {
 	Name() string
 	// MaxBuffers is how many buffers a kernel may be bound to.
 	MaxBuffers() int
+	// Float16 says whether kernels can write float16, which mixed precision wants.
+	Float16() bool
 	// Alloc returns size bytes of zeroed memory.
 	Alloc(name string, size int) (Buffer, error)
 	// Write copies data to a buffer, after everything submitted so far.

@@ -56,6 +56,9 @@ func (b *Backend) Name() string {
 // run gives the same numbers on both, as far as arithmetic allows.
 func (b *Backend) MaxBuffers() int { return 8 }
 
+// Float16 is true: halves are rounded in software, slowly.
+func (b *Backend) Float16() bool { return true }
+
 // Memory is the number of bytes allocated and not freed.
 func (b *Backend) Memory() int64 { return b.used.Load() }
 
@@ -167,7 +170,7 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 	for i := range e.rows {
 		e.rows[i] = make([]uint32, p.RingWords*plan.RingSlots)
 	}
-	ws := new(gemm.Workspace) // products run one at a time and share it
+	ws, wide := new(gemm.Workspace), new(widened) // products run one at a time and share them
 	for _, k := range p.Kernels {
 		bufs := make([][]byte, len(k.Bufs))
 		for i, u := range k.Bufs {
@@ -176,7 +179,7 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 		var r runner
 		var err error
 		if k.Product != nil {
-			r, err = newProduct(b.pool, k, bufs, ws)
+			r, err = newProduct(b.pool, k, bufs, ws, wide)
 		} else {
 			vec := chooseVector(k)
 			if b.Vector != nil {
@@ -191,7 +194,7 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 		e.runs = append(e.runs, r)
 		e.extra += r.bytes()
 	}
-	e.extra += ws.Bytes()
+	e.extra += ws.Bytes() + 4*(len(wide[0])+len(wide[1]))
 	b.used.Add(int64(e.extra))
 	return e, nil
 }

@@ -363,7 +363,7 @@ func (s *store) put(c *context, n int) {
 	a := s.addr
 	src := c.reg(s.val, n)
 	switch {
-	case a.rowwise:
+	case a.rowwise && a.dtype != ir.F16:
 		a.putRows(c, src)
 	case a.parts:
 		c.segments(a, n, func(off, n int) { a.put(c, src[off:off+n]) })
@@ -374,6 +374,10 @@ func (s *store) put(c *context, n int) {
 
 // put writes elements from the present position on.
 func (a *address) put(c *context, src []float32) {
+	if a.dtype == ir.F16 {
+		a.putHalves(c, src)
+		return
+	}
 	dst := floats(c.mem[a.buf])
 	n := len(src)
 	if !a.linear {
@@ -390,4 +394,26 @@ func (a *address) put(c *context, src []float32) {
 		return
 	}
 	simd.ScatterStrided(dst, at, a.step, src)
+}
+
+// putHalves is put with rounding.
+func (a *address) putHalves(c *context, src []float32) {
+	dst := halves(c.mem[a.buf])
+	n := len(src)
+	if !a.linear {
+		idx := c.lane[:n]
+		a.vector(c, idx)
+		for i, x := range idx {
+			simd.F32ToF16(dst[x:x+1], src[i:i+1])
+		}
+		return
+	}
+	at := a.base(c)
+	if a.step == 1 || n == 1 {
+		simd.F32ToF16(dst[at:at+n], src)
+		return
+	}
+	for i := range src {
+		simd.F32ToF16(dst[at+i*a.step:][:1], src[i:i+1])
+	}
 }

@@ -358,7 +358,7 @@ func (m *machine) addStores() {
 	}
 	for _, st := range k.Stores {
 		a := m.address(st.Index)
-		a.buf, a.ring = st.Buf, st.Ring
+		a.buf, a.ring, a.dtype = st.Buf, st.Ring, k.Bufs[st.Buf].DType
 		m.pieces = append(m.pieces, a.pieces...)
 		s := store{val: st.Val, addr: a}
 		if st.Inner {
@@ -366,7 +366,7 @@ func (m *machine) addStores() {
 			continue
 		}
 		v := &k.Vals[st.Val]
-		s.direct = m.varying[st.Val] && (v.Kind == kernel.Elem || v.Kind == kernel.Load) && a.linear && !a.parts && a.step == 1 &&
+		s.direct = m.varying[st.Val] && (v.Kind == kernel.Elem || v.Kind == kernel.Load) && a.linear && !a.parts && a.step == 1 && a.dtype != ir.F16 &&
 			written[st.Buf] == 1 && stored[st.Val] == 1 && (!k.Bufs[st.Buf].Read || m.inPlace(&st))
 		m.outerStores = append(m.outerStores, s)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/weft-ml/weft/internal/cpu/gemm"
 	"github.com/weft-ml/weft/internal/cpu/pool"
+	"github.com/weft-ml/weft/internal/cpu/simd"
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/kernel"
 )
@@ -19,7 +20,9 @@ type product struct {
 	ctx      []*context
 	epilogue gemm.Epilogue
 	a, b     operand
-	batch    []int // extents of the batch dimensions
+	wide     *widened         // room for float16 operands as float32
+	widen    func(worker int) // fills it; nil without such operands
+	batch    []int            // extents of the batch dimensions
 
 	// When the sums are stored as they are, gemm writes them itself.
 	plain bool
@@ -36,15 +39,20 @@ type product struct {
 // operand is a strided matrix in memory.
 type operand struct {
 	mem      []float32
+	half     []uint16 // the same in memory, if it is float16
 	at       int
 	batch    []int // stride of each batch dimension
 	row, col int
 	index    *gemm.Index // instead of row and col: a table for each
 }
 
-func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace) (*product, error) {
+// widened is room for float16 operands: package gemm multiplies float32. Products
+// run one at a time and share it.
+type widened [2][]float32
+
+func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace, wide *widened) (*product, error) {
 	r := len(k.Dims)
-	d := &product{pool: p, batch: k.Dims[:r-2], coord: make([]int, r-2)}
+	d := &product{pool: p, wide: wide, batch: k.Dims[:r-2], coord: make([]int, r-2)}
 	var err error
 	if d.a, err = newOperand(k, mem, k.Product.A, r-2, r); err != nil {
 		return nil, err
@@ -52,12 +60,20 @@ func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace
 	if d.b, err = newOperand(k, mem, k.Product.B, r, r-1); err != nil {
 		return nil, err
 	}
+	for i, o := range []*operand{&d.a, &d.b} {
+		if n := len(o.half); n > 0 {
+			d.widen = d.widenPart
+			if n > len(wide[i]) {
+				wide[i] = make([]float32, n)
+			}
+		}
+	}
 	spec := gemm.Spec{M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K,
 		ARow: d.a.row, ACol: d.a.col, A: d.a.index, BRow: d.b.row, BCol: d.b.col, B: d.b.index}
 	d.plan = gemm.NewIn(spec, p.Workers(), ws)
 	if len(k.Stores) == 1 && k.Vals[k.Stores[0].Val].Kind == kernel.Acc && k.Stores[0].Ring == 0 {
 		st := k.Stores[0]
-		if coefs, ok := st.Index.Coefs(r); ok && (coefs[r-1] == 1 || k.Dims[r-1] == 1) && (coefs[r-2] >= k.Dims[r-1] || k.Dims[r-2] == 1) {
+		if coefs, ok := st.Index.Coefs(r); ok && k.Bufs[st.Buf].DType == ir.F32 && (coefs[r-1] == 1 || k.Dims[r-1] == 1) && (coefs[r-2] >= k.Dims[r-1] || k.Dims[r-2] == 1) {
 			d.plain = true
 			d.c, d.cBase, d.ldc, d.cAt = floats(mem[st.Buf]), coefs[:r-2], max(coefs[r-2], k.Dims[r-1]), st.Index.Const
 			return d, nil
@@ -84,10 +100,15 @@ func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace
 func newOperand(k *kernel.Kernel, mem [][]byte, val, rowDim, colDim int) (operand, error) {
 	v := &k.Vals[val]
 	r := len(k.Dims)
-	if v.Kind != kernel.Load || v.Mask >= 0 || k.Bufs[v.N].DType != ir.F32 {
-		return operand{}, errors.New("an operand is not a view of float32 memory")
+	if v.Kind != kernel.Load || v.Mask >= 0 || v.DType != ir.F32 {
+		return operand{}, errors.New("an operand is not a view of floats in memory")
 	}
-	o := operand{mem: floats(mem[v.N]), at: v.Index.Const}
+	o := operand{at: v.Index.Const}
+	if k.Bufs[v.N].DType == ir.F16 {
+		o.half = halves(mem[v.N])
+	} else {
+		o.mem = floats(mem[v.N])
+	}
 	if coefs, ok := v.Index.Coefs(r + 1); ok {
 		o.batch, o.row, o.col = coefs[:r-2], coefs[rowDim], coefs[colDim]
 		return o, nil
@@ -146,11 +167,15 @@ func newOperand(k *kernel.Kernel, mem [][]byte, val, rowDim, colDim int) (operan
 	return o, err
 }
 
-// matrix is the operand's matrix for the current batch element.
-func (o *operand) matrix(coord []int) []float32 {
+// matrix is the operand's matrix for the current batch element; wide is where a
+// float16 operand has been widened to.
+func (o *operand) matrix(coord []int, wide []float32) []float32 {
 	at := o.at
 	for d, s := range o.batch {
 		at += coord[d] * s
+	}
+	if o.half != nil {
+		return wide[at:len(o.half)]
 	}
 	return o.mem[at:]
 }
@@ -161,8 +186,11 @@ func (d *product) run(scalars []uint32, slot int) {
 		c.begin(scalars, slot)
 	}
 	clear(d.coord)
+	if d.widen != nil {
+		d.pool.Do(d.widen)
+	}
 	for {
-		a, b := d.a.matrix(d.coord), d.b.matrix(d.coord)
+		a, b := d.a.matrix(d.coord, d.wide[0]), d.b.matrix(d.coord, d.wide[1])
 		if d.plain {
 			at := d.cAt
 			for i, s := range d.cBase {
@@ -184,6 +212,17 @@ func (d *product) run(scalars []uint32, slot int) {
 		}
 		if i < 0 {
 			return
+		}
+	}
+}
+
+// widenPart widens a worker's part of the float16 operands.
+func (d *product) widenPart(w int) {
+	for i, o := range [2]*operand{&d.a, &d.b} {
+		n, workers := len(o.half), d.pool.Workers()
+		from, to := w*n/workers, (w+1)*n/workers
+		if from < to {
+			simd.F16ToF32(d.wide[i][from:to], o.half[from:to])
 		}
 	}
 }

@@ -54,6 +54,9 @@ type scheduler struct {
 	assigned map[*ir.Node]bool // becomes the value of some state
 	inRing   map[*ir.Node]bool // stored as a per-step result only
 	absorbed map[*ir.Node]bool // reductions that only their own kernel needs
+
+	halves   map[*ir.Node]bool // may be float16 in memory
+	compared map[*ir.Node]bool // of these, what comparisons for equality see
 }
 
 // Build fuses and plans a graph.
@@ -61,10 +64,12 @@ func Build(g *ir.Graph, opt Options) (*plan.Plan, error) {
 	if opt.MaxBuffers == 0 {
 		opt.MaxBuffers = 8
 	}
-	expandConvolutions(g)
+	if g.Half == 0 {
+		g.Grads = nil // nobody asks
+	}
+	g.Rewrite(expandConvolutions)
 	g.Finish()
-	roots := splitReductions(g.Roots())
-	g.Outputs, g.Values = roots[:len(g.Outputs):len(g.Outputs)], roots[len(g.Outputs):]
+	g.Rewrite(splitReductions)
 	s := &scheduler{
 		opt: opt, graph: g, plan: &plan.Plan{Graph: g, RingBuf: -1},
 		order: ir.Topo(g.Roots()...),
@@ -84,6 +89,7 @@ func Build(g *ir.Graph, opt Options) (*plan.Plan, error) {
 		}
 	}
 	s.findOperands()
+	s.findHalves()
 	for _, n := range s.order {
 		var err error
 		switch {
@@ -244,7 +250,7 @@ func (s *scheduler) store(b *builder, n *ir.Node, v int, at kernel.Index, inner 
 			return
 		}
 	}
-	buf := s.addBuffer(plan.Buffer{Kind: plan.Temp, DType: n.DType.Compute(), Elems: n.Elems()})
+	buf := s.addBuffer(plan.Buffer{Kind: plan.Temp, DType: s.tempType(b, n), Elems: n.Elems()})
 	put(buf, at, 0)
 	s.stored[n] = place{buf, b.pos}
 }

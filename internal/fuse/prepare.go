@@ -12,20 +12,19 @@ import (
 // expandConvolutions replaces convolutions by matrix products of views. Of a
 // padded image's gradient only the image's part is wanted, so a part of a
 // convolution becomes a convolution of a part first.
-func expandConvolutions(g *ir.Graph) {
-	roots := ir.Rewrite(g.Roots(), func(n *ir.Node) *ir.Node {
+func expandConvolutions(roots []*ir.Node) []*ir.Node {
+	roots = ir.Rewrite(roots, func(n *ir.Node) *ir.Node {
 		if n.Op == ir.OpSlice && n.In[0].Op == ir.OpConv {
 			return ir.SliceConv(n)
 		}
 		return n
 	})
-	roots = ir.Rewrite(roots, func(n *ir.Node) *ir.Node {
+	return ir.Rewrite(roots, func(n *ir.Node) *ir.Node {
 		if n.Op == ir.OpConv {
 			return ir.ExpandConv(n)
 		}
 		return n
 	})
-	g.Outputs, g.Values = roots[:len(g.Outputs):len(g.Outputs)], roots[len(g.Outputs):]
 }
 
 // splitElems is the number of elements that one sequence of a reduction may

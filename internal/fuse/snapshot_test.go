@@ -115,6 +115,25 @@ var programs = map[string]program{
 		}
 	}(), tensors{tensor.Zeros(8, 16, 12, 12), tensor.Zeros(8, 32, 6, 6)}},
 
+	// The same in mixed precision: what is stored between kernels are halves, but for
+	// statistics, the gradients, and what the maximum is taken of where it is rounded
+	// after the maximum.
+	"mixed": {0, func() tensor.Function {
+		w, b, gain, bias := variable("w", 32, 16, 3, 3), variable("b", 32), variable("gain", 1, 32, 1, 1), variable("bias", 1, 32, 1, 1)
+		w2, velocity := variable("w2", 32, 32, 3, 3), variable("velocity", 32, 32, 3, 3)
+		return func(tr *trace, in tensors) tensors {
+			tr.SetMixed(1024)
+			y := in[0].Conv2d(w, b, tensor.ConvOptions{Padding: [2]int{1, 1}}).Silu()
+			d := y.Sub(y.MeanKeep(0, 2, 3))
+			y = d.Mul(d.Square().MeanKeep(0, 2, 3).AddScalar(1e-5).Rsqrt()).Mul(gain).Add(bias)
+			y = y.MaxPool2d(tensor.Pool2dOptions{Kernel: [2]int{2, 2}}).Conv2d(w2, nil, tensor.ConvOptions{Padding: [2]int{1, 1}})
+			g := tensor.GradWith(y, in[1], w, b, gain, bias, w2)
+			v := tr.Assign(velocity, velocity.MulScalar(0.9).Add(g[4]))
+			tr.Assign(w2, w2.Sub(v))
+			return g[:4]
+		}
+	}(), tensors{tensor.Zeros(8, 16, 12, 12), tensor.Zeros(8, 32, 6, 6)}},
+
 	"reuse": {0, func() tensor.Function {
 		w := variable("w", 6, 6)
 		return func(tr *trace, _ tensors) tensors { // the old value is read elsewhere, so not in place

@@ -24,6 +24,7 @@ func (b *buffer) bytes() []byte {
 
 func (Device) Name() string    { return "reference interpreter" }
 func (Device) MaxBuffers() int { return 8 }
+func (Device) Float16() bool   { return true } // where it rounds nothing
 func (Device) Memory() int64   { return 0 }
 func (Device) Close() error    { return nil }
 

@@ -148,16 +148,28 @@ type Graph struct {
 	Outputs []*Node
 	Targets []*Leaf // state that is assigned ...
 	Values  []*Node // ... and what it becomes, of the same shape and type
+
+	// Half, if not 0, allows values of at least so many elements to be F16 where
+	// they wait in memory for a later kernel, under the rule in package fuse.
+	Half int
+	// Grads are the gradients of variables, which that rule asks for. They are no
+	// roots: what nobody uses is not computed.
+	Grads []*Node
 }
 
 // Roots are all nodes that a run of the graph has to compute.
 func (g *Graph) Roots() []*Node { return append(append([]*Node{}, g.Outputs...), g.Values...) }
 
-// Finish applies the whole-graph rewrites that precede fusion.
-func (g *Graph) Finish() {
-	roots := Dedup(g.Roots())
-	g.Outputs, g.Values = roots[:len(g.Outputs):len(g.Outputs)], roots[len(g.Outputs):]
+// Rewrite replaces the roots, and the gradients with them, by what f makes of
+// them.
+func (g *Graph) Rewrite(f func(roots []*Node) []*Node) {
+	n, m := len(g.Outputs), len(g.Outputs)+len(g.Values)
+	all := f(append(g.Roots(), g.Grads...))
+	g.Outputs, g.Values, g.Grads = all[:n:n], all[n:m:m], all[m:]
 }
+
+// Finish applies the whole-graph rewrites that precede fusion.
+func (g *Graph) Finish() { g.Rewrite(Dedup) }
 
 // String prints the graph, its outputs and its assignments.
 func (g *Graph) String() string {

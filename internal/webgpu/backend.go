@@ -44,6 +44,9 @@ func (b *Backend) Name() string { return "webgpu (" + b.dev.Info().String() + ")
 // a model is cut into the same kernels everywhere.
 func (b *Backend) MaxBuffers() int { return 8 }
 
+// Float16 reports whether the adapter has shader-f16.
+func (b *Backend) Float16() bool { return b.dev.Features().F16 }
+
 // Rewrite splits the sums of products that would leave most of a GPU idle, and
 // lays temporaries out in pieces where one buffer cannot hold them all.
 func (b *Backend) Rewrite(p *plan.Plan) {
@@ -233,6 +236,7 @@ func (e *exec) compile() error {
 		shaders[i] = s
 		e.source = append(e.source, s.Source)
 		d := gpu.PipelineDesc{Label: k.Name, WGSL: s.Source, Trusted: true}
+		d.Enable.F16 = s.F16
 		for _, ro := range s.ReadOnly {
 			kind := gpu.ReadWriteStorage
 			if ro {

@@ -25,6 +25,7 @@ type Shader struct {
 	Groups   [3]int // workgroups to dispatch
 	Scalars  bool   // uses group 1
 	ReadOnly []bool // for each buffer: declared read, not read_write
+	F16      bool   // needs the feature shader-f16
 }
 
 // Options tell the generator about the device.
@@ -68,6 +69,7 @@ type writer struct {
 	done    []bool // values printed in an enclosing scope
 	indent  int
 	infs    bool
+	f16     bool   // has buffers of f16
 	wide    bool   // matmul: the program runs on columns in fours
 	four    *lanes // while it is printed so
 }
@@ -99,6 +101,7 @@ func Generate(k *kernel.Kernel, opt Options) (*Shader, error) {
 	}
 	s := &Shader{Groups: groups, Scalars: w.scalars}
 	s.Source = w.assemble(s, size)
+	s.F16 = w.f16
 	return s, nil
 }
 
@@ -112,7 +115,8 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 			access = "read"
 		}
 		s.ReadOnly = append(s.ReadOnly, readOnly)
-		elem := storageType(u.DType)
+		elem := w.elemType(i)
+		w.f16 = w.f16 || w.half(i)
 		if w.vec4[i] {
 			elem = "vec4<" + elem + ">"
 		}
@@ -139,6 +143,22 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 	b.WriteString(w.body.String())
 	b.WriteString("}\n")
 	return b.String()
+}
+
+// half says that buffer i is declared as f16s: a temporary of mixed precision.
+// Constants and variables of halves are read as the words that they lie in, which
+// every device can.
+func (w *writer) half(i int) bool {
+	u := w.k.Bufs[i]
+	return u.DType == ir.F16 && (u.Write || w.opt.Arena(i))
+}
+
+// elemType is the type of buffer i's elements.
+func (w *writer) elemType(i int) string {
+	if w.half(i) {
+		return "f16"
+	}
+	return storageType(w.k.Bufs[i].DType)
 }
 
 func storageType(d ir.DType) string {
@@ -274,8 +294,14 @@ func (w *writer) valueAt(i int, x string) {
 
 func (w *writer) load(v *kernel.Val, x string) string {
 	b := fmt.Sprintf("b%d", v.N)
-	if w.vec4[v.N] {
+	half := w.half(v.N)
+	switch {
+	case w.vec4[v.N] && half:
+		return fmt.Sprintf("f32(%s[(%s) / 4][(%s) %% 4])", b, x, x)
+	case w.vec4[v.N]:
 		return fmt.Sprintf("%s[(%s) / 4][(%s) %% 4]", b, x, x)
+	case half:
+		return fmt.Sprintf("f32(%s[%s])", b, x)
 	}
 	switch w.k.Bufs[v.N].DType {
 	case ir.Bool:
@@ -334,6 +360,9 @@ func (w *writer) stored(st *kernel.Store) string {
 	switch {
 	case v.DType == ir.Bool:
 		return fmt.Sprintf("select(%s(0), %s(1), %s)", storageType(u.DType), storageType(u.DType), e)
+	case u.DType == ir.F16:
+		w.helpers["weft_half"] = true
+		return fmt.Sprintf("weft_half(%s)", e)
 	case u.DType != v.DType:
 		return fmt.Sprintf("bitcast<%s>(%s)", storageType(u.DType), e)
 	}
@@ -358,7 +387,7 @@ func (w *writer) spread(n int) (groups [3]int) {
 // which is divided as u32: that is cheaper than with a sign.
 func (w *writer) coordinates(from, to int, name string) {
 	if to-from == 1 {
-		w.line("let i%d = %s;", from, name)
+		w.line("let %s = %s;", w.dims[from], name)
 		return
 	}
 	rest := "u32(" + name + ")"
@@ -366,32 +395,45 @@ func (w *writer) coordinates(from, to int, name string) {
 		n := w.k.Dims[d]
 		switch {
 		case d == from:
-			w.line("let i%d = i32(%s);", d, rest)
+			w.line("let %s = i32(%s);", w.dims[d], rest)
 		default:
-			w.line("let i%d = i32(%s %% %du);", d, rest, n)
+			w.line("let %s = i32(%s %% %du);", w.dims[d], rest, n)
 			rest = fmt.Sprintf("%s / %du", rest, n)
 		}
 	}
 }
 
 func (w *writer) mapKernel() (size, groups [3]int) {
+	if w.fourWide() {
+		return w.mapInFours()
+	}
 	n := w.k.OuterElems()
-	threads := 64
-	if n >= 1<<16 {
-		threads = 256
-	}
-	total := (n + threads - 1) / threads
-	groups = w.spread(total)
-	w.line("let at = group * %d + i32(lix);", threads)
-	if n%threads != 0 || total > maxGroups {
-		w.line("if (at >= %d) { return; }", n)
-	}
+	size, groups = w.mapThreads(n, 1)
 	w.coordinates(0, len(w.k.Dims), "at")
 	for i := range w.k.Vals {
 		w.values([]int{i})
 	}
 	for i := range w.k.Stores {
 		w.store(&w.k.Stores[i])
+	}
+	return size, groups
+}
+
+// mapThreads gives each thread that many of n elements, from at on.
+func (w *writer) mapThreads(n, each int) (size, groups [3]int) {
+	threads, count := 64, n/each
+	if n >= 1<<16 {
+		threads = 256
+	}
+	total := (count + threads - 1) / threads
+	groups = w.spread(total)
+	if each == 1 {
+		w.line("let at = group * %d + i32(lix);", threads)
+	} else {
+		w.line("let at = (group * %d + i32(lix)) * %d;", threads, each)
+	}
+	if count%threads != 0 || total > maxGroups {
+		w.line("if (at >= %d) { return; }", n)
 	}
 	return [3]int{threads, 1, 1}, groups
 }

@@ -42,6 +42,7 @@ type MatmulOperand struct {
 	// which is then read instead of calling Load. Then places along the contiguous
 	// index are adjacent within aligned fours, and all else is divisible by 4.
 	Vec4 string
+	Half bool // Vec4 is an array<vec4<f16>>
 
 	// Element (b, row, col) is number Offset + b*BatchStride + row*RowStride +
 	// col*ColStride, except that Batch, Row and Col replace their products.
@@ -355,7 +356,11 @@ func (s *mmSide) scalar(outer, k string) string { return s.op.Load(outer + " + "
 
 // vec4 is the expression of the four elements from the sum of two offsets on.
 func (s *mmSide) vec4(outer, k string) string {
-	return fmt.Sprintf("%s[(%s + %s) >> 2u]", s.op.Vec4, outer, k)
+	e := fmt.Sprintf("%s[(%s + %s) >> 2u]", s.op.Vec4, outer, k)
+	if s.op.Half {
+		return "vec4<f32>(" + e + ")"
+	}
+	return e
 }
 
 // fma is acc + x*y as one operation where that is what hardware does.

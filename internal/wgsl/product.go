@@ -2,7 +2,6 @@ package wgsl
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/kernel"
@@ -35,7 +34,9 @@ func (w *writer) matmulKernel() (size, groups [3]int, err error) {
 	if w.wide {
 		m.StoreWidth = 4
 	}
-	w.inFours(m.Tile.TN)
+	if w.wide {
+		w.inFours()
+	}
 	m.Store = w.epilogue
 	decls, body, size, groups := m.Body()
 	w.decl.WriteString(decls)
@@ -86,11 +87,16 @@ func (w *writer) operand(val, rowDim, colDim int) MatmulOperand {
 	r := len(k.Dims)
 	row, col := part(v.Index, rowDim), part(v.Index, colDim)
 	op := MatmulOperand{Contig: -1, Offset: v.Index.Const, Row: walkOf(row, rowDim), Col: walkOf(col, colDim)}
+	op.Half = w.half(v.N)
 	op.Load = func(place string) string {
+		e := fmt.Sprintf("b%d[%s]", v.N, place)
 		if w.vec4[v.N] {
-			return fmt.Sprintf("b%d[(%s) >> 2u][(%s) & 3u]", v.N, place, place)
+			e = fmt.Sprintf("b%d[(%s) >> 2u][(%s) & 3u]", v.N, place, place)
 		}
-		return fmt.Sprintf("b%d[%s]", v.N, place)
+		if op.Half {
+			return "f32(" + e + ")"
+		}
+		return e
 	}
 	rowStep, rowAlign, _ := fours(row, rowDim)
 	colStep, colAlign, _ := fours(col, colDim)
@@ -133,7 +139,7 @@ func (w *writer) operand(val, rowDim, colDim int) MatmulOperand {
 			return "u32(" + x.Format(func(d int) string { return vars[d] }, nil) + ")"
 		}
 	}
-	if even && k.Bufs[v.N].DType == ir.F32 && k.Bufs[v.N].Elems%4 == 0 && w.soleUse(v.N, val) {
+	if even && (k.Bufs[v.N].DType == ir.F32 || op.Half) && k.Bufs[v.N].Elems%4 == 0 && w.soleUse(v.N, val) {
 		op.Vec4 = fmt.Sprintf("b%d", v.N)
 		w.vec4[v.N] = true
 	}
@@ -181,55 +187,6 @@ func (w *writer) soleUse(b, val int) bool {
 	return true
 }
 
-// lanes is how values of an epilogue over several columns are held: one for all
-// of them, or one for each.
-type lanes struct {
-	varies []bool // by value: differs from column to column
-	lane   int    // column that is being printed
-}
-
-// inFours decides which buffers the epilogue moves in vec4s: those of 4-byte
-// elements that it only reads and writes in aligned fours of columns, one thread
-// a four.
-func (w *writer) inFours(tn int) {
-	k := w.k
-	r := len(k.Dims)
-	n := r - 1
-	if !w.wide || tn%4 != 0 {
-		return
-	}
-	operand := func(i int) bool { return i == k.Product.A || i == k.Product.B }
-	even := func(x kernel.Index) bool {
-		step, align, ok := fours(x, n)
-		if !ok || step != 1 || !divisible(align) {
-			return false
-		}
-		for d := range n {
-			if !allDivisible(part(x, d), d) {
-				return false
-			}
-		}
-		return true
-	}
-	for b := range k.Bufs {
-		ok := !w.vec4[b] && k.Bufs[b].DType != ir.U8 && k.Bufs[b].DType != ir.F16 && k.Bufs[b].DType != ir.Bool && k.Bufs[b].Elems%4 == 0
-		for i, v := range k.Vals {
-			if v.Kind == kernel.Load && v.N == b {
-				ok = ok && !operand(i) && v.Mask < 0 && v.Index.DependsOn(func(d int) bool { return d == n }, func(int) bool { return false }) &&
-					!v.Index.DependsOn(func(int) bool { return false }, func(int) bool { return true }) && even(v.Index)
-			}
-		}
-		for _, st := range k.Stores {
-			if st.Buf == b {
-				ok = ok && st.Ring == 0 && even(st.Index)
-			}
-		}
-		if ok {
-			w.vec4[b] = true
-		}
-	}
-}
-
 // epilogue prints the program for one sum, or for four side by side: then what
 // does not depend on the column is computed once, and what lies in fours is
 // loaded and stored in fours.
@@ -268,7 +225,7 @@ func (w *writer) oneSum(acc string) {
 	k := w.k
 	for i := range k.Vals {
 		switch {
-		case i == k.Product.A || i == k.Product.B:
+		case w.isOperand(i):
 		case k.Vals[i].Kind == kernel.Acc:
 			w.line("let %s = %s;", w.name(i), acc)
 		default:
@@ -283,72 +240,14 @@ func (w *writer) oneSum(acc string) {
 // sums prints the program for the columns from the last loop variable on, as many
 // as count, a multiple of which that is.
 func (w *writer) sums(count int, acc func(lane int) string) {
-	k := w.k
-	n := len(k.Dims) - 1
-	first := w.dims[n]
-	f := &lanes{varies: make([]bool, len(k.Vals))}
-	w.four = f
-	onColumn := func(d int) bool { return d == n }
-	for i, v := range k.Vals {
-		f.varies[i] = v.Kind == kernel.Acc || v.Index.DependsOn(onColumn, func(u int) bool { return f.varies[u] })
-		v.Uses(func(u int) { f.varies[i] = f.varies[i] || f.varies[u] })
-	}
-	for i, v := range k.Vals {
-		switch {
-		case i == k.Product.A || i == k.Product.B:
-			continue
-		case !f.varies[i]:
-			w.values([]int{i})
-			continue
-		case v.Kind == kernel.Load && w.vec4[v.N]:
-			w.line("let q%d = b%d[(%s) / 4];", i, v.N, w.index(v.Index))
-		case v.Kind != kernel.Acc && v.Kind != kernel.Elem:
-			// Indices whose distances are known need one computation.
-			if deltas, _ := blocks(v.Index, n, count); deltas != nil && !v.Index.DependsOn(func(int) bool { return false }, func(u int) bool { return f.varies[u] }) {
-				w.line("let x%d = %s;", i, w.index(v.Index))
-				for f.lane = 0; f.lane < count; f.lane++ {
-					w.valueAt(i, fmt.Sprintf("x%d + %d", i, deltas[f.lane]))
-				}
-				continue
-			}
-		}
-		for f.lane = 0; f.lane < count; f.lane++ {
-			switch {
-			case v.Kind == kernel.Acc:
-				w.line("let %s = %s;", w.name(i), acc(f.lane))
-			case v.Kind == kernel.Load && w.vec4[v.N]:
-				w.line("let %s = q%d.%c;", w.name(i), i, "xyzw"[f.lane])
-			default:
-				w.dims[n] = fmt.Sprintf("(%s + %d)", first, f.lane)
-				w.value(i)
-				w.dims[n] = first
-			}
+	w.beginLanes(count)
+	for i := range w.k.Vals {
+		if !w.isOperand(i) {
+			w.laneValue(i, acc)
 		}
 	}
-	for i := range k.Stores {
-		st := &k.Stores[i]
-		if w.vec4[st.Buf] {
-			var e [4]string
-			for f.lane = 0; f.lane < 4; f.lane++ {
-				e[f.lane] = w.stored(st)
-			}
-			w.line("b%d[(%s) / 4] = vec4<%s>(%s);", st.Buf, w.index(st.Index), storageType(k.Bufs[st.Buf].DType), strings.Join(e[:], ", "))
-			continue
-		}
-		deltas, _ := blocks(st.Index, n, count)
-		even := deltas != nil && !st.Index.DependsOn(func(int) bool { return false }, func(int) bool { return true })
-		if even {
-			w.line("let y%d = %s;", i, w.index(st.Index))
-		}
-		for f.lane = 0; f.lane < count; f.lane++ {
-			if even {
-				w.storeAt(st, fmt.Sprintf("y%d + %d", i, deltas[f.lane]))
-				continue
-			}
-			w.dims[n] = fmt.Sprintf("(%s + %d)", first, f.lane)
-			w.store(st)
-			w.dims[n] = first
-		}
+	for i := range w.k.Stores {
+		w.laneStore(&w.k.Stores[i], i)
 	}
 	w.four = nil
 }

@@ -13,46 +13,60 @@ import (
 // side want wide workgroups (neighbouring threads read neighbouring columns),
 // rows that are contiguous want deep ones.
 
-type reduceShape struct{ tx, tr int }
+// In mixed precision a lane takes four elements at a time where they lie side by
+// side (lanes.go).
+
+type reduceShape struct {
+	tx, tr int
+	each   int // elements that a lane takes at a time: 1, or 4 along the last loop variable
+}
 
 func (w *writer) reduceShape() reduceShape {
 	k := w.k
-	outer, inner := k.OuterElems(), k.InnerElems()
-	if inner <= 32 && outer >= 16 {
-		return reduceShape{64, 1}
+	outer, inner, column, each := k.OuterElems(), k.InnerElems(), w.inColumns(), 1
+	if !column && k.Outer < len(k.Dims) && k.Dims[len(k.Dims)-1]%4 == 0 && w.fourWide() {
+		each = 4
 	}
-	// Does the fastest loop variable of the loads belong to the outputs?
-	column := false
-	for i := range k.Vals {
-		v := &k.Vals[i]
-		if v.Kind != kernel.Load || !v.Inner || k.Outer == 0 {
-			continue
-		}
-		if step, ok := v.Index.Affine(k.Outer-1, func(int) bool { return true }); ok && step == 1 {
-			column = true
-		}
+	if inner <= 32 && outer >= 16 {
+		return reduceShape{64, 1, each}
 	}
 	// A lane has some eight elements, so that loads overlap and the tree costs
 	// little, or fewer where that would leave a large GPU idle.
 	lanes := 1
-	for lanes < inner && lanes < 256 && (lanes < 32 || inner/lanes > 8 || outer*lanes < 1<<18) {
+	for lanes < inner/each && lanes < 256 && (lanes < 32 || inner/lanes > 8 || outer*lanes < 1<<18) {
 		lanes *= 2
 	}
 	if w.opt.Tile.Software {
 		// Barriers are what costs on a processor.
 		if outer >= 32 || inner <= 256 {
-			return reduceShape{min(64, pow2(outer)), 1}
+			return reduceShape{min(64, pow2(outer)), 1, each}
 		}
-		return reduceShape{1, min(lanes, 64)}
+		return reduceShape{1, min(lanes, 64), each}
 	}
 	if column {
 		tx := min(32, pow2(outer))
 		for tx > 4 && outer/tx < 64 {
 			tx /= 2
 		}
-		return reduceShape{tx, max(1, min(lanes, 256/tx))}
+		return reduceShape{tx, max(1, min(lanes, 256/tx)), each}
 	}
-	return reduceShape{max(1, min(256/lanes, pow2(outer))), lanes}
+	return reduceShape{max(1, min(256/lanes, pow2(outer))), lanes, each}
+}
+
+// inColumns reports whether the fastest loop variable of the loads belongs to the
+// outputs.
+func (w *writer) inColumns() bool {
+	k := w.k
+	for i := range k.Vals {
+		v := &k.Vals[i]
+		if v.Kind != kernel.Load || !v.Inner || k.Outer == 0 {
+			continue
+		}
+		if step, ok := v.Index.Affine(k.Outer-1, func(int) bool { return true }); ok && step == 1 {
+			return true
+		}
+	}
+	return false
 }
 
 func pow2(n int) int {
@@ -82,6 +96,9 @@ func (w *writer) reduceKernel() (size, groups [3]int) {
 	}
 	w.coordinates(0, k.Outer, "row")
 
+	if shape.each == 4 {
+		w.inFours()
+	}
 	after := w.afterStage()
 	outerVals := func(s int) {
 		for i, v := range k.Vals {
@@ -106,10 +123,14 @@ func (w *writer) reduceKernel() (size, groups [3]int) {
 	if len(innerStores) > 0 {
 		w.lanes(shape, inner, guard, func() {
 			for _, st := range innerStores {
-				w.values(w.needs(st.Val))
+				w.innerValues(w.needs(st.Val))
 			}
-			for _, st := range innerStores {
-				w.store(st)
+			for i, st := range innerStores {
+				if w.four != nil {
+					w.laneStore(st, i)
+				} else {
+					w.store(st)
+				}
 			}
 		})
 	}
@@ -173,12 +194,21 @@ func (w *writer) needs(v int) []int {
 func (w *writer) lanes(shape reduceShape, inner int, guard string, body func()) {
 	loop := func() {
 		head := fmt.Sprintf("for (var e = lane; e < %d; e += %d)", inner, shape.tr)
-		if shape.tr == 1 {
+		switch {
+		case shape.each > 1 && shape.tr > 1:
+			head = fmt.Sprintf("for (var e = lane * %d; e < %d; e += %d)", shape.each, inner, shape.tr*shape.each)
+		case shape.each > 1:
+			head = fmt.Sprintf("for (var e = 0; e < %d; e += %d)", inner, shape.each)
+		case shape.tr == 1:
 			head = fmt.Sprintf("for (var e = 0; e < %d; e++)", inner)
 		}
 		w.scope(head, func() {
 			w.coordinates(w.k.Outer, len(w.k.Dims), "e")
+			if shape.each > 1 {
+				w.beginLanes(shape.each)
+			}
 			body()
+			w.four = nil
 		})
 	}
 	if guard != "" {
@@ -188,14 +218,42 @@ func (w *writer) lanes(shape reduceShape, inner int, guard string, body func()) 
 	loop()
 }
 
+// innerValues prints values of the loop over the reduced elements that are not yet in
+// scope: for one element, or for four.
+func (w *writer) innerValues(vals []int) {
+	if w.four == nil {
+		w.values(vals)
+		return
+	}
+	for _, v := range vals {
+		if w.four.varies[v] && !w.done[v] {
+			w.laneValue(v, nil)
+			w.done[v] = true
+		} else {
+			w.values([]int{v})
+		}
+	}
+}
+
 func (w *writer) stage(s int, st kernel.Stage, shape reduceShape, inner int) {
 	k := w.k
 	dt := k.Vals[st.Val].DType
 	acc := fmt.Sprintf("s%d", s)
 	w.line("var %s = %s;", acc, w.identity(st.Op, dt))
 	w.lanes(shape, inner, "", func() {
-		w.values(w.needs(st.Val))
-		w.line("%s = %s;", acc, reduceOp(st.Op, acc, w.ref(st.Val)))
+		w.innerValues(w.needs(st.Val))
+		if w.four == nil {
+			w.line("%s = %s;", acc, reduceOp(st.Op, acc, w.ref(st.Val)))
+			return
+		}
+		// In pairs: four additions one after another would be waited for.
+		var e [4]string
+		for w.four.lane = 0; w.four.lane < 4; w.four.lane++ {
+			e[w.four.lane] = w.ref(st.Val)
+		}
+		w.line("let p%d = %s;", s, reduceOp(st.Op, e[0], e[1]))
+		w.line("let r%d = %s;", s, reduceOp(st.Op, e[2], e[3]))
+		w.line("%s = %s;", acc, reduceOp(st.Op, acc, "("+reduceOp(st.Op, fmt.Sprintf("p%d", s), fmt.Sprintf("r%d", s))+")"))
 	})
 	if shape.tr > 1 {
 		mem := fmt.Sprintf("m%d", s)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weft-ml/weft/internal/fuse"
 	"github.com/weft-ml/weft/internal/gpu"
+	"github.com/weft-ml/weft/internal/grad"
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/plan"
 )
@@ -28,11 +29,17 @@ func spread(n *ir.Node, shape ...int) *ir.Node { return ir.Expand(n, shape...) }
 // build fuses what computes outs.
 func build(t *testing.T, outs ...*ir.Node) *plan.Plan {
 	t.Helper()
-	g := &ir.Graph{Outputs: outs}
-	for _, n := range ir.Topo(outs...) {
+	return buildGraph(t, &ir.Graph{Outputs: outs})
+}
+
+func buildGraph(t *testing.T, g *ir.Graph) *plan.Plan {
+	t.Helper()
+	for _, n := range ir.Topo(g.Outputs...) {
 		switch n.Op {
 		case ir.OpLeaf:
-			g.Inputs = append(g.Inputs, n.Leaf)
+			if n.Leaf.Kind == ir.Input {
+				g.Inputs = append(g.Inputs, n.Leaf)
+			}
 		case ir.OpScalar:
 			g.Scalars = append(g.Scalars, n.Leaf)
 		}
@@ -64,9 +71,48 @@ func snapshots() map[string][]*ir.Node {
 	}
 }
 
-func TestSnapshots(t *testing.T) {
+func variable(name string, shape ...int) *ir.Node {
+	return ir.NewLeaf(&ir.Leaf{Kind: ir.State, Name: name, Shape: shape})
+}
+
+// mixed is a layer and its gradient in mixed precision: kernels that store halves,
+// one by one and in fours, and that read them, as operands and otherwise.
+func mixed() *ir.Graph {
+	w, v := variable("w", 64, 128), variable("v", 128, 33)
+	y := ir.Unary(ir.OpSin, ir.MatMul(input("a", ir.F32, 96, 64), w))
+	z := ir.Unary(ir.OpSin, ir.MatMul(y, v))
+	loss := ir.Reduce(ir.OpSum, ir.Mul(z, z), 0, 1)
+	grads := grad.Of(loss, []*ir.Node{w, v}, ir.Const(ir.F32, 1, 1, 1))
+	return &ir.Graph{Outputs: grads, Half: 1024, Grads: grads}
+}
+
+// mixedNorm are normalised columns with a border of zeros: reductions and elementwise
+// kernels whose threads have four elements each.
+func mixedNorm() *ir.Graph {
+	w, v := variable("w", 64, 128), variable("v", 1, 134)
+	y := ir.Permute(ir.MatMul(input("a", ir.F32, 96, 64), w), 1, 0)
+	mean := func(x *ir.Node) *ir.Node {
+		return spread(ir.Mul(ir.Reduce(ir.OpSum, x, 1), ir.Const(ir.F32, 1.0/96, 128, 1)), 128, 96)
+	}
+	d := ir.Sub(y, mean(y))
+	z := ir.Mul(d, ir.Unary(ir.OpRsqrt, ir.Add(mean(ir.Mul(d, d)), ir.Const(ir.F32, 1e-5, 128, 96))))
+	z = ir.MatMul(v, ir.Pad(z, []int{3, 1}, []int{3, 1}, 0))
+	loss := ir.Reduce(ir.OpSum, ir.Mul(z, z), 0, 1)
+	grads := grad.Of(loss, []*ir.Node{w, v}, ir.Const(ir.F32, 1, 1, 1))
+	return &ir.Graph{Outputs: grads, Half: 1024, Grads: grads}
+}
+
+// plans are the snapshots' plans by name.
+func plans(t *testing.T) map[string]*plan.Plan {
+	m := map[string]*plan.Plan{"mixed": buildGraph(t, mixed()), "mixed_norm": buildGraph(t, mixedNorm())}
 	for name, outs := range snapshots() {
-		p := build(t, outs...)
+		m[name] = build(t, outs...)
+	}
+	return m
+}
+
+func TestSnapshots(t *testing.T) {
+	for name, p := range plans(t) {
 		var b strings.Builder
 		for _, k := range p.Kernels {
 			s, err := Generate(k, Options{Tile: TileLimits{WorkgroupStorage: 16384, Invocations: 256}, ScalarWords: len(p.Graph.Scalars) + 1,
@@ -97,16 +143,19 @@ func TestSnapshots(t *testing.T) {
 func TestSnapshotsCompile(t *testing.T) {
 	dev := openGPU(t)
 	lim := dev.Limits()
-	for name, outs := range snapshots() {
-		p := build(t, outs...)
+	for name, p := range plans(t) {
+		if strings.HasPrefix(name, "mixed") && !dev.Features().F16 {
+			t.Logf("%s has no shader-f16: not compiling the kernels with halves", dev.Info())
+			continue
+		}
 		for _, software := range []bool{false, true} {
 			for _, k := range p.Kernels {
 				s, err := Generate(k, Options{Tile: TileLimits{WorkgroupStorage: lim.MaxWorkgroupStorage, Invocations: lim.MaxInvocations, Software: software},
-					ScalarWords: len(p.Graph.Scalars) + 1, Arena: func(int) bool { return false }})
+					ScalarWords: len(p.Graph.Scalars) + 1, Arena: func(u int) bool { return p.Buffers[k.Bufs[u].ID].Kind == plan.Temp }})
 				if err != nil {
 					t.Fatal(err)
 				}
-				d := gpu.PipelineDesc{Label: k.Name, WGSL: s.Source}
+				d := gpu.PipelineDesc{Label: k.Name, WGSL: s.Source, Enable: gpu.Features{F16: s.F16}}
 				for _, readOnly := range s.ReadOnly {
 					kind := gpu.ReadWriteStorage
 					if readOnly {

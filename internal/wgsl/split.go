@@ -55,7 +55,8 @@ func splitParts(k *kernel.Kernel, lim TileLimits) (parts, taps int) {
 	if k.Kind != kernel.MatMul {
 		return 1, 0
 	}
-	m := newWriter(k, Options{}).matmul()
+	arena := func(int) bool { return true } // where operands that are halves lie
+	m := newWriter(k, Options{Arena: arena}).matmul()
 	if tiles := tapsTiles(m, lim); len(tiles) > 0 {
 		if n := tapsParts(k, m, tiles[0]); m.enoughTaps(tiles[0], n) {
 			return n, tiles[0].TN

@@ -128,6 +128,10 @@ func F32ToI32(dst []int32, src []float32) { active.f32ToI32(dst, src[:len(dst)])
 // F16ToF32 widens IEEE 754 binary16 numbers, exactly.
 func F16ToF32(dst []float32, src []uint16) { active.f16ToF32(dst, src[:len(dst)]) }
 
+// F32ToF16 rounds to the nearest binary16, ties to even; beyond 65504 lie
+// infinities.
+func F32ToF16(dst []uint16, src []float32) { f32ToF16Plain(dst, src[:len(dst)]) }
+
 // Fill sets every element to s.
 func Fill(dst []float32, s float32) { active.fill(dst, s) }
 

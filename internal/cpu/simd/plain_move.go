@@ -65,6 +65,29 @@ func f16ToF32Plain(dst []float32, src []uint16) {
 	}
 }
 
+// toHalf rounds by adding: with a number added whose last digit is the half's, a
+// float32 is rounded where the half is, in hardware and to even.
+func toHalf(f float32) uint16 {
+	b := math.Float32bits(f)
+	sign, m := uint16(b>>16)&0x8000, b&0x7fffffff
+	switch {
+	case m > 0x7f800000:
+		return sign | 0x7e00
+	case m >= 0x477ff000: // 65520, half way to the next power of two
+		return sign | 0x7c00
+	case m < 0x38800000: // a subnormal half counts 2^-24, as floats from 0.5 on do
+		return sign | uint16(math.Float32bits(math.Float32frombits(m)+0.5)-0x3f000000)
+	}
+	return sign | uint16((m-0x38000000+0xfff+m>>13&1)>>13)
+}
+
+func f32ToF16Plain(dst []uint16, src []float32) {
+	src = src[:len(dst)]
+	for i, f := range src {
+		dst[i] = toHalf(f)
+	}
+}
+
 func fillPlain(dst []float32, s float32) {
 	for i := range dst {
 		dst[i] = s

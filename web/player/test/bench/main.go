@@ -5,6 +5,7 @@
 //	bench                                       the 784-128-10 perceptron as the lab trains it
 //	bench -model cnn -batch 64,512              training steps of the digit CNN
 //	bench -model resnet18 -mode predict -batch 1
+//	bench -model resnet18 -batch 512 -precision mixed
 //	bench -model resnet18 -plan                 the kernels of the step, without running it
 package main
 
@@ -26,13 +27,14 @@ import (
 	"github.com/weft-ml/weft/train/recipes"
 )
 
-var profile, plan bool
+var profile, plan, mixed bool
 
 type result struct {
 	Device    string  `json:"device"`
 	Model     string  `json:"model"`
 	Mode      string  `json:"mode"`
 	Batch     int     `json:"batch"`
+	Precision string  `json:"precision,omitempty"` // mixed, if not float32
 	PerSubmit int     `json:"steps_per_submit"`
 	Kernels   int     `json:"kernels"`
 	CompileMs float64 `json:"compile_ms"`
@@ -57,7 +59,15 @@ func main() {
 	seconds := flag.Float64("seconds", 3, "how long to measure")
 	flag.BoolVar(&profile, "profile", false, "also print the time of each kernel")
 	flag.BoolVar(&plan, "plan", false, "print the kernels of the step instead of running it")
+	precision := flag.String("precision", "float32", "float32 or mixed, of training steps")
 	flag.Parse()
+	switch *precision {
+	case "mixed":
+		mixed = true
+	case "float32":
+	default:
+		fatal(fmt.Errorf("precision %q is neither float32 nor mixed", *precision))
+	}
 	dev, err := device.Open(*name)
 	if err != nil {
 		fatal(err)
@@ -93,13 +103,16 @@ func main() {
 func measure(dev *device.Device, batch, per int, length time.Duration) (*result, error) {
 	recipe := recipes.MNISTMLP
 	opts := train.Options{Epochs: 1 << 20, Batch: batch, Optimizer: "sgd", LR: 0.05, MinLR: 0.001, Schedule: "cosine", Seed: 1}
+	if mixed {
+		opts.Precision = "mixed"
+	}
 	digits := synthetic.Digits(max(2048, 4*batch), 1)
 	prep := train.PreprocessingOf(digits)
 	model, err := train.InitModel(&recipe, prep, len(digits.Classes), opts, nil)
 	if err != nil {
 		return nil, err
 	}
-	r := &result{Device: dev.Name(), Model: "mlp", Mode: "train", Batch: batch}
+	r := &result{Device: dev.Name(), Model: "mlp", Mode: "train", Batch: batch, Precision: opts.Precision}
 	start, cpu := time.Now(), cpuMs()
 	s, err := train.NewSteps(train.StepsConfig{Device: dev, Model: model, Options: opts, Train: digits, Preprocessing: prep})
 	if err != nil {

@@ -39,6 +39,9 @@ func measureModel(dev *device.Device, model, mode string, batch, per int, length
 		return nil, fmt.Errorf("model %q in mode %q: models are mlp and %v, modes train and predict", model, mode, modelNames())
 	}
 	r := &result{Device: dev.Name(), Model: model, Mode: mode, Batch: batch, PerSubmit: per}
+	if mixed && mode == "train" {
+		r.Precision = "mixed"
+	}
 	start, cpu := time.Now(), cpuMs()
 	p, x, err := net.program(dev, mode, batch)
 	if err != nil {
@@ -159,10 +162,20 @@ func (n network) program(dev *device.Device, mode string, batch int) (*tensor.Pr
 	target := tensor.FromBytes(labels, batch)
 	params := nn.Trainable(m)
 	opt := optim.NewSGD(params, optim.SGDOptions{Momentum: 0.9, WeightDecay: 5e-4})
+	scaler := optim.NewLossScaler(optim.LossScalerOptions{})
 	p, err := tensor.Compile(dev, func(t *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
 		t.SetTraining(true)
+		if mixed {
+			t.SetMixed(tensor.MixedElems)
+		}
 		loss := nn.CrossEntropy(m.Forward(t.Bind(x)), target, nn.ClassOptions{})
-		opt.Step(t, t.Scalar("lr"), tensor.Grad(loss, nn.Values(params)...))
+		if !mixed {
+			opt.Step(t, t.Scalar("lr"), tensor.Grad(loss, nn.Values(params)...))
+			return []*tensor.Tensor{loss}
+		}
+		grads, finite := scaler.Unscale(scaler.Grad(loss, nn.Values(params)...))
+		opt.Step(t, t.Scalar("lr"), grads)
+		scaler.Update(t, finite)
 		return []*tensor.Tensor{loss}
 	})
 	return p, x, err
