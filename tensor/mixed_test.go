@@ -396,3 +396,42 @@ func TestMixedConvolutionsAreExact(t *testing.T) {
 		}
 	}
 }
+
+// A long sum is computed in parts, here of 64 squares each, which are beyond
+// float16: no statistic may be stored as such, or batch norm's variance is infinite.
+func TestMixedPrecisionOfLongSums(t *testing.T) {
+	pix := make([]byte, 256*2*64)
+	for i := range pix {
+		pix[i] = byte(100 + i%100)
+	}
+	x, w := FromBytes(pix, 256, 2, 8, 8), NewVariable("w", []float32{1, 2}, 2)
+	for _, dev := range devices(t) {
+		if !dev.Float16() {
+			t.Logf("%s has no shader-f16", dev.Name())
+			continue
+		}
+		var results [2][]float32
+		for i, least := range []int{0, 256} {
+			p, err := Compile(dev, func(tr *Trace, _ []*Tensor) []*Tensor {
+				tr.SetMixed(least)
+				y := tr.Bind(x).To(Float32).Mul(w.Reshape(1, 2, 1, 1))
+				loss := y.Square().Mean(0, 2, 3).Sqrt().Sum()
+				return []*Tensor{loss, Grad(loss, w)[0]}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := p.Call()
+			if err != nil {
+				t.Fatal(err)
+			}
+			results[i] = append(out[0].Floats(), out[1].Floats()...)
+			p.Close()
+		}
+		for i, want := range results[0] {
+			if d := math.Abs(float64(results[1][i]/want - 1)); !(d < 1e-3) {
+				t.Errorf("%s: result %d is %v in mixed precision, %v in float32", dev.Name(), i, results[1][i], want)
+			}
+		}
+	}
+}

@@ -16,8 +16,9 @@ package fuse
 //     is what activations do: random numbers, coordinates and pictures have digits
 //     that count, and a rearranged weight is still a weight;
 //   - not the gradients themselves;
-//   - no statistics, which need the digits or the range: results of long reductions
-//     and what is computed from those alone;
+//   - no statistics, which need the digits or the range: results of long reductions,
+//     also the short sums that a long one is split into, and what is computed from
+//     those alone;
 //   - nothing below Graph.Half elements, which would save no time;
 //   - nothing that a comparison for equality sees, such as the pixels that the
 //     gradient of a maximum looks for: a kernel that has the value at hand sees it
@@ -58,6 +59,19 @@ func (s *scheduler) findHalves() {
 	for _, g := range s.graph.Grads {
 		origin(g)
 	}
+	parts := set{} // of reductions
+	for _, n := range s.order {
+		if !n.Op.IsReduce() {
+			continue
+		}
+		x := n.In[0]
+		for x.Op.IsMovement() {
+			x = x.In[0]
+		}
+		if x.Op == n.Op {
+			parts[x] = true
+		}
+	}
 	onData, onVariable, statistic := set{}, set{}, set{}
 	for _, n := range s.order {
 		if n.Op == ir.OpLeaf {
@@ -70,7 +84,7 @@ func (s *scheduler) findHalves() {
 		}
 		switch {
 		case n.Op.IsReduce():
-			statistic[n] = n.In[0].Elems() > windowElems*n.Elems()
+			statistic[n] = parts[n] || n.In[0].Elems() > windowElems*n.Elems()
 		case n.Op.IsElementwise(), n.Op.IsMovement():
 			other := func(in *ir.Node) bool { return onData[in] && !statistic[in] }
 			statistic[n] = onData[n] && !slices.ContainsFunc(n.In, other)
