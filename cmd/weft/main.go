@@ -21,6 +21,7 @@ import (
 
 	"github.com/weft-ml/weft/tensor"
 	_ "github.com/weft-ml/weft/train/recipes"
+	_ "github.com/weft-ml/weft/train/recipes/images"
 )
 
 // Exit codes.

@@ -1,5 +1,6 @@
-// Package recipes holds the networks that weft train knows, each with the
-// numbers that train it well. Importing it registers them.
+// Package recipes holds the networks for digits that weft train knows, each with
+// the numbers that train it well; those for colour pictures are in its package
+// images. Importing a package registers its recipes.
 //
 // What each reaches, and what was tried on the way, is in docs/recipes.md.
 package recipes

@@ -8,6 +8,7 @@ import (
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
+	"github.com/weft-ml/weft/train/recipes/images"
 )
 
 func TestRecipesBuild(t *testing.T) {
@@ -62,10 +63,10 @@ func TestParameterCounts(t *testing.T) {
 
 func TestWrongInputsAreRefused(t *testing.T) {
 	for r, s := range map[*train.Recipe]train.Spec{
-		&MNISTMLP:      {Channels: 1, Height: 28, Width: 28, Classes: 1},
-		&MNISTCNN:      {Channels: 1, Height: 12, Width: 28, Classes: 10},
-		&CIFARFast:     {Channels: 3, Height: 12, Width: 28, Classes: 10},
-		&CIFARResNet18: {Channels: 1, Height: 32, Width: 32, Classes: 10},
+		&MNISTMLP:             {Channels: 1, Height: 28, Width: 28, Classes: 1},
+		&MNISTCNN:             {Channels: 1, Height: 12, Width: 28, Classes: 10},
+		&images.CIFARFast:     {Channels: 3, Height: 12, Width: 28, Classes: 10},
+		&images.CIFARResNet18: {Channels: 1, Height: 32, Width: 32, Classes: 10},
 	} {
 		if _, err := r.Build(s); err == nil || !strings.Contains(err.Error(), "classes") {
 			t.Errorf("%s built for %+v: %v", r.Name, s, err)

@@ -31,6 +31,7 @@ import (
 	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
 	_ "github.com/weft-ml/weft/train/recipes"
+	_ "github.com/weft-ml/weft/train/recipes/images"
 	"github.com/weft-ml/weft/web"
 	"github.com/weft-ml/weft/web/player"
 )

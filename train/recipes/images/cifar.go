@@ -1,4 +1,8 @@
-package recipes
+// Package images holds the recipes for colour pictures: those for CIFAR-10, and the
+// zoo's networks under their own names. Importing it registers them. It is a
+// package of its own for the lab's worker, which a browser downloads and which
+// has no use for them.
+package images
 
 import (
 	"fmt"
