@@ -98,7 +98,12 @@ describe('photo, webgpu', { timeout: 8 * PATIENCE }, () => {
     await device(page, /^WebGPU/);
     await answered(page, 0);
     assert.equal(await page.getByText('ONNX Runtime, WebAssembly').count(), 0);
+    // Another way of computing, chosen while a picture is being read, does not lose the picture.
+    await pictureInput(page).setInputFiles(file('known.png', known(1)));
     await runOn(page, 'Both');
+    await answered(page, 1);
+    await pictureInput(page).setInputFiles(file('known.png', known(0)));
+    await answered(page, 0);
     const text = await page.getByTestId('difference').textContent();
     const apart = Number(/\(([\d.e-]+) of/.exec(text.replace('−', '-'))[1]);
     assert.ok(apart < 1e-4, `the two are ${text} apart`);

@@ -61,8 +61,8 @@ class PhotoState {
   #tensor: Float32Array<ArrayBuffer> | undefined;
   #get: Get | undefined;
   #runners = new Map<Kind, Promise<Runner>>();
-  /** Counts wishes of each kind; models in use count, too. */
-  #turn = { model: 0, picture: 0, used: 0 };
+  /** Counts wishes of each kind; models in use and predictions count, too. */
+  #turn = { model: 0, picture: 0, again: 0, used: 0, asked: 0 };
   #running = 0;
   #started = false;
 
@@ -142,16 +142,17 @@ class PhotoState {
     });
   }
 
-  /** again predicts the same picture, after something about it was changed. */
+  /** again predicts the same picture, after something about it was changed. A picture that is still being read is not given up for that. */
   again(): Promise<void> {
-    return this.#attempt('picture', 'Computing', () => this.predict());
+    return this.#attempt('again', 'Computing', () => this.predict());
   }
 
   async predict(): Promise<void> {
     const [plan, bitmap] = [this.plan, this.picture];
     if (!plan || !bitmap) return;
-    const { picture, used } = this.#turn;
-    const stale = () => picture !== this.#turn.picture || used !== this.#turn.used;
+    this.#turn.asked++;
+    const { picture, used, asked } = this.#turn;
+    const stale = () => picture !== this.#turn.picture || used !== this.#turn.used || asked !== this.#turn.asked;
     try {
       const pixels = await fitted(plan.input, this.fit === 'whole' ? padded(bitmap, plan) : bitmap);
       if (stale()) return;
@@ -201,7 +202,7 @@ class PhotoState {
   }
 
   /** #attempt is for whatever may fail and may be overtaken. */
-  async #attempt(kind: 'model' | 'picture', text: string, act: (current: () => boolean) => Promise<void>): Promise<void> {
+  async #attempt(kind: 'model' | 'picture' | 'again', text: string, act: (current: () => boolean) => Promise<void>): Promise<void> {
     const turn = ++this.#turn[kind];
     const current = () => turn === this.#turn[kind];
     [this.fault, this.work] = ['', { text, done: 0, total: 0 }];
