@@ -64,9 +64,13 @@ func (b *Backend) largest() int {
 }
 
 func (b *Backend) tileLimits() wgsl.TileLimits {
-	lim := b.dev.Limits()
-	return wgsl.TileLimits{WorkgroupStorage: lim.MaxWorkgroupStorage, Invocations: lim.MaxInvocations,
-		Software: b.dev.Info().Software && !b.Hardware}
+	lim, info := b.dev.Limits(), b.dev.Info()
+	t := wgsl.TileLimits{WorkgroupStorage: lim.MaxWorkgroupStorage, Invocations: lim.MaxInvocations,
+		Software: info.Software && !b.Hardware}
+	// SwiftShader's subgroups are the lanes of a register. Other software adapters
+	// are not measured.
+	t.Quads = t.Software && b.dev.Features().Subgroups && lim.SubgroupMin == 4 && lim.SubgroupMax == 4
+	return t
 }
 
 // Memory is the number of bytes allocated and not freed.
@@ -236,7 +240,7 @@ func (e *exec) compile() error {
 		shaders[i] = s
 		e.source = append(e.source, s.Source)
 		d := gpu.PipelineDesc{Label: k.Name, WGSL: s.Source, Trusted: true}
-		d.Enable.F16 = s.F16
+		d.Enable.F16, d.Enable.Subgroups = s.F16, s.Subgroups
 		for _, ro := range s.ReadOnly {
 			kind := gpu.ReadWriteStorage
 			if ro {

@@ -21,11 +21,12 @@ import (
 // Shader is a kernel as WGSL, ready for a pipeline. Group 0 holds the
 // kernel's buffers in order, group 1 the per-step scalars.
 type Shader struct {
-	Source   string
-	Groups   [3]int // workgroups to dispatch
-	Scalars  bool   // uses group 1
-	ReadOnly []bool // for each buffer: declared read, not read_write
-	F16      bool   // needs the feature shader-f16
+	Source    string
+	Groups    [3]int // workgroups to dispatch
+	Scalars   bool   // uses group 1
+	ReadOnly  []bool // for each buffer: declared read, not read_write
+	F16       bool   // needs the feature shader-f16
+	Subgroups bool   // needs the feature subgroups
 }
 
 // Options tell the generator about the device.
@@ -72,6 +73,7 @@ type writer struct {
 	f16     bool   // has buffers of f16
 	wide    bool   // matmul: the program runs on columns in fours
 	four    *lanes // while it is printed so
+	tile    Tile   // of a product
 }
 
 func newWriter(k *kernel.Kernel, opt Options) *writer {
@@ -101,7 +103,7 @@ func Generate(k *kernel.Kernel, opt Options) (*Shader, error) {
 	}
 	s := &Shader{Groups: groups, Scalars: w.scalars}
 	s.Source = w.assemble(s, size)
-	s.F16 = w.f16
+	s.F16, s.Subgroups = w.f16, w.tile.Quad
 	return s, nil
 }
 
@@ -139,7 +141,7 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 	}
 	b.WriteString(w.decl.String())
 	fmt.Fprintf(&b, "@compute @workgroup_size(%d, %d, %d)\n", size[0], size[1], size[2])
-	b.WriteString("fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lix: u32) {\n")
+	fmt.Fprintf(&b, "fn main(%s) {\n", builtins(w.tile))
 	b.WriteString(w.body.String())
 	b.WriteString("}\n")
 	return b.String()
@@ -307,9 +309,11 @@ func (w *writer) load(v *kernel.Val, x string) string {
 	case ir.Bool:
 		return fmt.Sprintf("(%s[%s] != 0u)", b, x)
 	case ir.U8:
-		return fmt.Sprintf("i32((%s[(%s) / 4] >> (u32((%s) %% 4) * 8u)) & 255u)", b, x, x)
+		// No place is negative, and shifts of unsigned numbers are what a quotient of
+		// signed ones costs many instructions to be.
+		return fmt.Sprintf("i32((%s[u32(%s) >> 2u] >> ((u32(%s) & 3u) * 8u)) & 255u)", b, x, x)
 	case ir.F16:
-		return fmt.Sprintf("unpack2x16float(%s[(%s) / 2])[(%s) %% 2]", b, x, x)
+		return fmt.Sprintf("unpack2x16float(%s[u32(%s) >> 1u])[u32(%s) & 1u]", b, x, x)
 	}
 	return fmt.Sprintf("%s[%s]", b, x)
 }

@@ -94,6 +94,7 @@ type Tile struct {
 	Unroll int // steps of k written out in the innermost loop; 0 is the default
 
 	Strip  bool // compute strips, for software adapters; Unroll is set
+	Quad   bool // strip: subgroups of four threads share what they read of B
 	Shared bool // stage blocks of A and B in workgroup memory
 	BK     int  // shared: depth of a block along k
 	Stages int  // shared: blocks in flight, 1 or 2; 0 is 2
@@ -108,6 +109,8 @@ func (t Tile) String() string {
 	switch {
 	case t.Shared:
 		s += fmt.Sprintf(" bk%d st%d", t.BK, t.Stages)
+	case t.Quad:
+		s += " quad strip"
 	case t.Strip:
 		s += " strip"
 	case t.Window:
@@ -134,6 +137,7 @@ type TileLimits struct {
 	WorkgroupStorage int  // bytes
 	Invocations      int  // threads of a workgroup
 	Software         bool // the adapter runs on the CPU
+	Quads            bool // subgroups have four threads, and kernels may use them
 }
 
 // Check says why a tile cannot be used for this product under these limits.
@@ -158,6 +162,9 @@ func (m *Matmul) Check(lim TileLimits) error {
 		if a, b := m.stripSides(); a == nil || b == nil {
 			return fmt.Errorf("wgsl: matmul tile %v: operands are not regular enough for strips", t)
 		}
+	}
+	if t.Quad && (!t.Strip || !lim.Quads || t.BN != t.TN || t.BM/t.TM%4 != 0 || m.M%t.BM != 0) {
+		return fmt.Errorf("wgsl: matmul tile %v: quads want subgroups of four, and workgroups of one strip of columns and rows of whole fours of threads", t)
 	}
 	if t.Window {
 		if err := m.checkWindow(); err != nil {
@@ -194,9 +201,8 @@ func (m *Matmul) sharedBytes() int {
 }
 
 // Body generates the code: declarations at module scope (workgroup arrays), the
-// body of a compute entry point whose builtins are named wid (workgroup_id,
-// vec3<u32>) and lix (local_invocation_index, u32), the workgroup size and the
-// number of workgroups. Names it declares begin with mm_. The tile must pass
+// body of a compute entry point whose builtins are named as in the parameters
+// returned by builtins, the workgroup size and the number of workgroups. Names it declares begin with mm_. The tile must pass
 // Check.
 func (m *Matmul) Body() (decls, body string, workgroup, dispatch [3]int) {
 	w := &mmWriter{depth: 1}
@@ -214,6 +220,15 @@ func (m *Matmul) Body() (decls, body string, workgroup, dispatch [3]int) {
 		decls = m.direct(w)
 	}
 	return decls, w.String(), [3]int{m.Tile.threads(), 1, 1}, dispatch
+}
+
+// builtins are the parameters of a kernel's entry point.
+func builtins(t Tile) string {
+	s := "@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lix: u32"
+	if t.Quad {
+		s += ", @builtin(subgroup_invocation_id) mm_lane: u32"
+	}
+	return s
 }
 
 // place declares mm_b, and mm_m0 and mm_n0, the tile's first row and column, and

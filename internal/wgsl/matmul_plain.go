@@ -62,7 +62,7 @@ func PlainSource(m *Matmul) (source string, dispatch [3]int) {
 @group(0) @binding(2) var<storage, read_write> c: array<%s>;
 %s
 @compute @workgroup_size(%d, %d, %d)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lix: u32) {
+fn main(%s) {
 %s}
-`, elem(m.A.Vec4 != ""), elem(m.B.Vec4 != ""), elem(m.StoreWidth == 4), decls, wg[0], wg[1], wg[2], body), dispatch
+`, elem(m.A.Vec4 != ""), elem(m.B.Vec4 != ""), elem(m.StoreWidth == 4), decls, wg[0], wg[1], wg[2], builtins(m.Tile), body), dispatch
 }

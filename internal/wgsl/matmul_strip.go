@@ -9,6 +9,7 @@ package wgsl
 //	                             bounds-checked and moved by itself
 //	variable carried by a loop   2.8 for each turn, a load and a store on the stack
 //	value that finds no register a load or a store on the stack for each use
+//	broadcast in a subgroup      3.5
 //
 // So a thread computes a strip of TN adjacent columns in TM rows, in chunks of
 // Unroll steps of k that are written out. All loads of a chunk come first, then
@@ -17,6 +18,10 @@ package wgsl
 // overlap, and where both operands' places differ from those of the chunk's first
 // step and column by numbers known here, equal sums of such numbers are one load.
 // A strip of 20 pixels times a row of 5 weights has 100 products of 24 pixels.
+//
+// Where subgroups are the four lanes of a register, and a workgroup has one strip
+// of columns, its threads share what they read of B: each lane loads one place of
+// four, and broadcasts take the place of three loads.
 //
 // Finished sums go through an array, so that the epilogue, which may be longer
 // than the product, is compiled once for all rows.
@@ -38,6 +43,9 @@ func (m *Matmul) strip(w *mmWriter) {
 	}
 	w.line("let mm_a = %s + %s;", a.side.base(), a.side.walk(true).At("mm_row"))
 	w.line("let mm_b0 = %s + %s;", b.side.base(), b.side.walk(true).At("mm_col"))
+	if t.Quad {
+		b.declareFours(w)
+	}
 	for i := range t.TM {
 		for j := range t.TN {
 			w.line("var mm_c%d_%d = 0.0;", i, j)
@@ -48,6 +56,10 @@ func (m *Matmul) strip(w *mmWriter) {
 	w.line("let mm_ka = mm_a + %s;", a.side.walk(false).At("mm_k"))
 	w.line("let mm_kb = mm_b0 + %s;", b.side.walk(false).At("mm_k"))
 	for _, s := range []*stripSide{a, b} {
+		if s == b && t.Quad {
+			s.loadShared(w)
+			continue
+		}
 		for _, d := range s.places {
 			w.line("let mm_%s%d = %s;", s.side.name, d, s.side.scalar("mm_k"+s.side.name, fmt.Sprintf("%du", d)))
 		}
@@ -130,6 +142,42 @@ func (m *Matmul) stripSides() (a, b *stripSide) {
 	return side(sides[0], m.Tile.TM), side(sides[1], m.Tile.TN)
 }
 
+// lanes is the expression of a lane's place of the four from places[i] on, those
+// past the last being the last. mm_lane is the lane's number. even is false where
+// the four are not equally far apart: then declareFours has given it a name.
+func (s *stripSide) lanes(i int) (place string, even bool) {
+	at := func(j int) int { return s.places[min(i+j, len(s.places)-1)] }
+	step := at(1) - at(0)
+	switch {
+	case at(3) == at(0):
+		return fmt.Sprintf("%du", at(0)), true
+	case at(2)-at(1) != step || at(3)-at(2) != step:
+		return fmt.Sprintf("mm_at%d", i), false
+	}
+	return fmt.Sprintf("%du + %s", at(0), times("mm_lane", step)), true
+}
+
+// declareFours declares the places of fours that are not equally far apart.
+func (s *stripSide) declareFours(w *mmWriter) {
+	for i := 0; i < len(s.places); i += 4 {
+		if name, even := s.lanes(i); !even {
+			at := func(j int) int { return s.places[min(i+j, len(s.places)-1)] }
+			w.line("let %s = select(select(%du, %du, mm_lane == 1u), select(%du, %du, mm_lane == 3u), mm_lane >= 2u);", name, at(0), at(1), at(2), at(3))
+		}
+	}
+}
+
+// loadShared loads the places for the four threads of a subgroup together.
+func (s *stripSide) loadShared(w *mmWriter) {
+	for i := 0; i < len(s.places); i += 4 {
+		place, _ := s.lanes(i)
+		w.line("let mm_q%d = %s;", i, s.side.scalar("mm_k"+s.side.name, "("+place+")"))
+		for j, d := range s.places[i:min(i+4, len(s.places))] {
+			w.line("let mm_%s%d = subgroupBroadcast(mm_q%d, %du);", s.side.name, d, i, j)
+		}
+	}
+}
+
 // sums are the different sums of an x and a y, ascending.
 func sums(xs, ys []int) (out []int) {
 	for _, x := range xs {
@@ -146,14 +194,15 @@ const (
 	stripMultiply = 0.7
 	stripMove     = 12.0
 	stripCarry    = 2.8
+	stripShare    = 3.5
 	stripPlaces   = 100.0 // a chunk's first places, with their divisions
-	stripMost     = 650   // products of a chunk: what takes some 0.4 s to compile
+	stripMost     = 650   // products of a chunk: what takes some 0.4 s to compile; half as many again with quads
 	stripSums     = 160   // sums of a thread: with more, Mesa's compiler takes seconds
 	stripThreads  = 8     // two cores' lanes
 )
 
 // stripTiles are the strips that should be fastest for a product, the best first.
-func stripTiles(m *Matmul) []Tile {
+func stripTiles(m *Matmul, lim TileLimits) []Tile {
 	sides := m.sides()
 	type option struct {
 		n      int
@@ -198,14 +247,20 @@ func stripTiles(m *Matmul) []Tile {
 			loadsA := len(sums(r.deltas, ka.deltas))
 			for j, c := range cols {
 				products := r.n * c.n * ka.n
+				tile, most, move := m.stripTile(r.n, c.n, ka.n), most, stripMove*float64(loadsA+loadsB[j])
+				if tile.BM/tile.TM%4 == 0 && tile.BN == tile.TN && lim.Quads {
+					tile.Quad = true
+					move = stripMove*float64(loadsA+(loadsB[j]+3)/4) + stripShare*float64(loadsB[j])
+					most += most / 2
+				}
 				if products > most || r.n*c.n > sumsMost {
 					continue
 				}
-				cost := stripMultiply + (stripMove*float64(loadsA+loadsB[j])+stripCarry*float64(r.n*c.n)+stripPlaces)/float64(products)
+				cost := stripMultiply + (move+stripCarry*float64(r.n*c.n)+stripPlaces)/float64(products)
 				if threads := m.M / r.n * (m.N / c.n) * max(m.Batch, 1); threads < stripThreads {
 					cost *= stripThreads / float64(threads)
 				}
-				found = append(found, candidate{m.stripTile(r.n, c.n, ka.n), cost})
+				found = append(found, candidate{tile, cost})
 			}
 		}
 	}

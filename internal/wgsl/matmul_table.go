@@ -101,9 +101,9 @@ func (m *Matmul) workgroups(bm, bn int) int {
 	return (m.M + bm - 1) / bm * ((m.N + bn - 1) / bn) * max(m.Batch, 1)
 }
 
-func softwareTiles(m *Matmul, _ TileLimits) []Tile {
+func softwareTiles(m *Matmul, lim TileLimits) []Tile {
 	wide := Tile{BM: 32, BN: 32, TM: 8, TN: 8}
-	strips := stripTiles(m)
+	strips := stripTiles(m, lim)
 	switch {
 	case m.M > 4 || m.Batch > 1 || len(strips) > 0 && strips[0].TN > 8:
 		return append(strips, wide)

@@ -69,7 +69,7 @@ func runPlain(t testing.TB, d *gpu.Device, mm *Matmul, a, b []float32) []float32
 	t.Helper()
 	src, wg := PlainSource(mm)
 	p, err := d.Compile([]gpu.PipelineDesc{{
-		Label: mm.Tile.String(), WGSL: src, Trusted: true,
+		Label: mm.Tile.String(), WGSL: src, Trusted: true, Enable: gpu.Features{Subgroups: mm.Tile.Quad},
 		Bindings: []gpu.BindingKind{gpu.ReadStorage, gpu.ReadStorage, gpu.ReadWriteStorage},
 	}}, nil)
 	if err != nil {
@@ -198,7 +198,10 @@ func TestMatmulChosen(t *testing.T) {
 // The tables must give a usable tile for any shape within WebGPU's smallest
 // limits, and candidates must all be usable.
 func TestMatmulChooseFits(t *testing.T) {
-	for _, lim := range []TileLimits{{16 << 10, 256, false}, {48 << 10, 1024, false}, {32 << 10, 1024, true}} {
+	for _, lim := range []TileLimits{
+		{WorkgroupStorage: 16 << 10, Invocations: 256}, {WorkgroupStorage: 48 << 10, Invocations: 1024},
+		{WorkgroupStorage: 32 << 10, Invocations: 1024, Software: true}, {WorkgroupStorage: 32 << 10, Invocations: 1024, Software: true, Quads: true},
+	} {
 		for _, m := range []int{1, 3, 10, 64, 128, 1000, 4096} {
 			for _, n := range []int{1, 10, 64, 784, 4096, 100000} {
 				for _, k := range []int{1, 10, 64, 784, 4096} {

@@ -18,6 +18,7 @@ func (w *writer) matmulKernel() (size, groups [3]int, err error) {
 	if err := m.Check(w.opt.Tile); err != nil {
 		return size, groups, err
 	}
+	w.tile = m.Tile
 	if m.Tile.Strip {
 		// Vectors are loaded as their elements are, and taking one at a place that is
 		// computed costs more.

@@ -11,7 +11,10 @@ import (
 	"github.com/weft-ml/weft/internal/kernel"
 )
 
-var software = TileLimits{WorkgroupStorage: 32 << 10, Invocations: 256, Software: true}
+var (
+	software = TileLimits{WorkgroupStorage: 32 << 10, Invocations: 256, Software: true}
+	quads    = TileLimits{WorkgroupStorage: 32 << 10, Invocations: 256, Software: true, Quads: true}
+)
 
 // Strips of every kind of operand, with rows and columns for whole workgroups and
 // not, one row and several, and an epilogue for each column.
@@ -50,6 +53,36 @@ func TestMatmulStrips(t *testing.T) {
 	}
 }
 
+// Quads of every kind of operand. Only Dawn on SwiftShader has them, under which
+// web/player/test/run.sh runs this.
+func TestMatmulQuads(t *testing.T) {
+	d := openGPU(t)
+	if lim := d.Limits(); !d.Features().Subgroups || lim.SubgroupMin != 4 || lim.SubgroupMax != 4 || d.Info().Backend != "WebGPU" {
+		t.Skipf("%s has no subgroups of four", d.Info())
+	}
+	r := rand.New(rand.NewPCG(11, 12))
+	for _, c := range []struct {
+		size [4]int // batch, m, n, k
+		tile Tile
+	}{
+		{[4]int{2, 64, 32, 15}, Tile{BM: 32, BN: 16, TM: 4, TN: 16, Unroll: 5}},
+		{[4]int{1, 48, 35, 36}, Tile{BM: 24, BN: 7, TM: 6, TN: 7, Unroll: 4}},
+		{[4]int{3, 4, 30, 9}, Tile{BM: 4, BN: 3, TM: 1, TN: 3, Unroll: 1}},
+		{[4]int{1, 8, 5, 6}, Tile{BM: 8, BN: 5, TM: 1, TN: 5, Unroll: 3}},
+	} {
+		for trans := range 4 {
+			mm := PlainMatmul(c.size[0], c.size[1], c.size[2], c.size[3], trans&1 != 0, trans&2 != 0)
+			mm.Tile = c.tile
+			mm.Tile.Strip, mm.Tile.Quad = true, true
+			if err := mm.Check(quads); err != nil {
+				t.Fatal(err)
+			}
+			a, b := random(r, c.size[0]*c.size[1]*c.size[3]), random(r, c.size[0]*c.size[3]*c.size[2])
+			checkClose(t, fmt.Sprintf("%v trans%d %v", c.size, trans, mm.Tile), runPlain(t, d, mm, a, b), reference(mm, a, b), c.size[3])
+		}
+	}
+}
+
 func TestMatmulStripChecks(t *testing.T) {
 	for _, tile := range []Tile{
 		{BM: 8, BN: 8, TM: 8, TN: 8, Unroll: 4},
@@ -65,6 +98,22 @@ func TestMatmulStripChecks(t *testing.T) {
 			t.Errorf("%v for 10x14x16: no error", mm.Tile)
 		}
 	}
+	for _, c := range []struct {
+		tile Tile
+		lim  TileLimits
+	}{
+		{Tile{BM: 32, BN: 8, TM: 8, TN: 8, Unroll: 4, Strip: true, Quad: true}, software}, // no subgroups of four
+		{Tile{BM: 16, BN: 8, TM: 8, TN: 8, Unroll: 4, Strip: true, Quad: true}, quads},    // two threads
+		{Tile{BM: 32, BN: 16, TM: 8, TN: 8, Unroll: 4, Strip: true, Quad: true}, quads},   // two strips of columns
+		{Tile{BM: 64, BN: 8, TM: 8, TN: 8, Unroll: 4, Strip: true, Quad: true}, quads},    // rows past the matrix
+		{Tile{BM: 32, BN: 8, TM: 8, TN: 8, Quad: true}, quads},
+	} {
+		mm := PlainMatmul(1, 96, 32, 16, false, false)
+		mm.Tile = c.tile
+		if err := mm.Check(c.lim); err == nil {
+			t.Errorf("%v for 96x32x16: no error", mm.Tile)
+		}
+	}
 }
 
 // Neighbouring windows overlap: a chunk loads each pixel and each weight once.
@@ -72,15 +121,26 @@ func TestStripLoads(t *testing.T) {
 	x, w := input("x", ir.F32, 4, 32, 24, 24), input("w", ir.F32, 32, 32, 5, 5)
 	p := build(t, ir.Conv(x, w, []int{1, 1}, []int{1, 1}, 1))
 	k := p.Kernels[0]
-	s, err := Generate(k, Options{Tile: software, Arena: func(int) bool { return false },
-		Pick: func(*Matmul) Tile { return Tile{BM: 32, BN: 20, TM: 4, TN: 20, Unroll: 5, Strip: true} }})
-	if err != nil {
-		t.Fatal(err)
-	}
 	weights, pixels := k.Vals[k.Product.A].N, k.Vals[k.Product.B].N
-	for _, c := range []struct{ buf, want int }{{weights, 4 * 5}, {pixels, 20 + 4}} {
-		if n := strings.Count(s.Source, fmt.Sprintf("= b%d[", c.buf)); n != c.want {
-			t.Errorf("%d loads of buffer %d in a chunk, want %d:\n%s", n, c.buf, c.want, s.Source)
+	for _, quad := range []bool{false, true} {
+		s, err := Generate(k, Options{Tile: quads, Arena: func(int) bool { return false },
+			Pick: func(*Matmul) Tile { return Tile{BM: 32, BN: 20, TM: 4, TN: 20, Unroll: 5, Strip: true, Quad: quad} }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ofPixels, shared := 20+4, 0
+		if quad {
+			ofPixels, shared = (20+4)/4, 20+4
+		}
+		for text, want := range map[string]int{
+			fmt.Sprintf("= b%d[", weights): 4 * 5, fmt.Sprintf("= b%d[", pixels): ofPixels, "= subgroupBroadcast(": shared,
+		} {
+			if n := strings.Count(s.Source, text); n != want {
+				t.Errorf("quads %v: %q %d times in a chunk, want %d:\n%s", quad, text, n, want, s.Source)
+			}
+		}
+		if s.Subgroups != quad {
+			t.Errorf("quads %v: needs subgroups: %v", quad, s.Subgroups)
 		}
 	}
 }

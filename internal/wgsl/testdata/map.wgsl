@@ -36,9 +36,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   let v1 = weft_erf(v0);
   let v2 = bitcast<f32>(step[0].y);
   let v3 = (v1 * v2);
-  let v4 = i32((b1[(i0) / 4] >> (u32((i0) % 4) * 8u)) & 255u);
+  let v4 = i32((b1[u32(i0) >> 2u] >> ((u32(i0) & 3u) * 8u)) & 255u);
   let v5 = f32(v4);
-  let v6 = unpack2x16float(b2[(i0) / 2])[(i0) % 2];
+  let v6 = unpack2x16float(b2[u32(i0) >> 1u])[u32(i0) & 1u];
   let v7 = (v5 + v6);
   let v8 = (v3 + v7);
   b3[i0] = v8;

@@ -32,4 +32,5 @@ trap 'rm -rf "$EXPORTS"' EXIT
 go run ./format/web/testexport -out "$EXPORTS"
 node --test web/player/test/export.test.mjs web/player/test/explain.test.mjs
 wasm ./internal/gpu ./internal/cpu/pool ./tensor
+wasm -run 'Strip|Quad' ./internal/wgsl
 wasm -run 'Fixture|Table' ./conformance
