@@ -24,9 +24,14 @@ type address struct {
 	// machine's blocks are longer; else 0.
 	segment int
 	parts   bool // blocks have several segments
-	even    bool // each row's address is rowStep further than the last one's
+	rowDim  int  // the loop variable that counts segments
+	even    bool // each segment's address is rowStep further than the last one's
 	rowStep int
-	rowwise bool // and a segment is a row
+	rowwise bool // segments are linear and even
+	// wide is how often each element of a row is repeated and tall each row, where
+	// that is what the address says of an image that is enlarged; else 0. rowStep is
+	// then that of every tall rows.
+	wide, tall int
 
 	// For the element by element case: the whole, and its part that changes.
 	full, vary kernel.Index
@@ -54,8 +59,7 @@ func (m *machine) address(x kernel.Index) *address {
 			a.segment = 0
 		}
 		a.parts = a.segment > 0
-		a.rowStep, a.even = x.Affine(m.rows[len(m.rows)-1], varies)
-		a.rowwise = a.linear && a.even && a.segment == m.k.Dims[v]
+		m.spaced(a)
 	} else if !a.linear {
 		a.step, a.pieces, a.linear = piecewise(x, v, varies)
 		a.parts = len(a.pieces) > 0 && !m.cutting
@@ -72,6 +76,67 @@ func (m *machine) address(x kernel.Index) *address {
 		}
 	}
 	return a
+}
+
+// spaced sets what a says of the distance of its segments.
+func (m *machine) spaced(a *address) {
+	varies := func(val int) bool { return m.varying[val] }
+	a.rowDim = rowAround(m.k.Dims, m.vec, m.rows, a.segment)
+	a.rowStep, a.even = a.full.Affine(a.rowDim, varies)
+	a.rowwise = a.parts && a.linear && a.even
+	if wide, tall, step := enlarged(a.full, m.k.Dims, m.vec, a.rowDim, varies); !a.linear && wide > 0 {
+		a.wide, a.tall, a.rowStep = wide, tall, step
+	}
+}
+
+// rowAround is the one of the rows' loop variables that counts segments of span
+// elements.
+func rowAround(dims []int, vec int, rows []int, span int) int {
+	i := len(rows) - 1
+	for n := dims[vec]; i > 0 && n < span; i-- {
+		n *= dims[rows[i]]
+	}
+	return rows[i]
+}
+
+// enlarged describes x as the address of an image that is enlarged: elements along
+// loop variable v are repeated wide times and rows, which r counts, tall times; step
+// is what every tall rows add. wide is 0 where x is not so.
+func enlarged(x kernel.Index, dims []int, v, r int, varies func(val int) bool) (wide, tall, step int) {
+	tall = 1 << 30
+	for _, t := range x.Terms {
+		onV, onR := dependsOn(t.Atom, v), dependsOn(t.Atom, r)
+		if t.Atom.DependsOn(func(int) bool { return false }, varies) {
+			return 0, 0, 0
+		}
+		q := quotient(t.Atom)
+		switch {
+		case !onV && !onR:
+		case onV && !onR && t.Coef == 1 && wide == 0 && q > 1 && dims[v]%q == 0:
+			wide = q
+		case onR && !onV && step == 0 && q > 0:
+			tall, step = q, t.Coef
+		default:
+			return 0, 0, 0
+		}
+	}
+	return wide, tall, step
+}
+
+func dependsOn(a *kernel.Atom, d int) bool {
+	return a.DependsOn(func(e int) bool { return e == d }, func(int) bool { return false })
+}
+
+// quotient is by what a loop variable is divided, 1 for the variable itself, and 0
+// where the atom is something else.
+func quotient(a *kernel.Atom) int {
+	switch {
+	case a.Kind == kernel.AtomDim:
+		return 1
+	case a.Kind == kernel.AtomDiv && a.X.Const == 0 && len(a.X.Terms) == 1 && a.X.Terms[0].Coef == 1 && a.X.Terms[0].Atom.Kind == kernel.AtomDim:
+		return a.C
+	}
+	return 0
 }
 
 // linearSpan is over how many elements of the rows x is linear.
@@ -215,6 +280,8 @@ func floorDiv(x, y int) int {
 	}
 	return q
 }
+
+func ceilDiv(x, y int) int { return -floorDiv(-x, y) }
 
 // vector evaluates the address for each of n elements.
 func (a *address) vector(c *context, dst []int32) { c.indexVector(a.vary, a.rest(c), dst, 0) }

@@ -15,8 +15,10 @@ func load(c *context, in *instr, n int) {
 	switch {
 	case a.rowwise && a.mask < 0 && a.dtype != ir.U8 && a.dtype != ir.F16:
 		a.fetchRows(c, c.to(in, n))
-	case a.rowwise && a.mask >= 0 && a.ranged() && a.evenMask():
+	case a.rowwise && a.mask >= 0 && a.ranged() && a.evenMask(c.m):
 		a.fetchRangedRows(c, c.to(in, n))
+	case a.wide > 0 && a.mask < 0 && a.dtype != ir.U8 && a.dtype != ir.F16:
+		a.fetchEnlarged(c, c.to(in, n))
 	case a.parts:
 		dst := c.to(in, n)
 		c.segments(a, n, func(off, n int) { a.fetch(c, dst[off:off+n]) })
@@ -28,18 +30,17 @@ func load(c *context, in *instr, n int) {
 	}
 }
 
-// grid walks through a block whose rows are evenly spaced: f gets pieces of it
+// grid walks through a block whose segments are evenly spaced: f gets pieces of it
 // that consist of rows of one length, rowStep apart from at on.
 func (c *context) grid(a *address, n int, f func(at, off, rows, length int)) {
 	m := c.m
-	d := m.rows[len(m.rows)-1]
-	length := m.k.Dims[c.vec]
 	v0 := c.v0
 	for off := 0; off < n; {
 		c.move(v0 + off)
-		rows, size := 1, min(length-c.at, n-off)
-		if c.at == 0 && size == length {
-			rows = min((n-off)/length, m.k.Dims[d]-c.coord[d])
+		within := c.v0 % a.segment
+		rows, size := 1, min(a.segment-within, n-off)
+		if within == 0 && size == a.segment {
+			rows = min((n-off)/size, m.k.Dims[a.rowDim]-c.coord[a.rowDim])
 		}
 		f(a.base(c), off, rows, size)
 		off += rows * size
@@ -56,6 +57,8 @@ func (a *address) fetchRows(c *context, dst []float32) {
 		for ; rows > 0; rows-- {
 			row := d[:length]
 			switch a.step {
+			case 0:
+				simd.Fill(row, src[at])
 			case 1:
 				copy(row, src[at:at+length])
 			case 2:
@@ -71,44 +74,52 @@ func (a *address) fetchRows(c *context, dst []float32) {
 	})
 }
 
-// evenMask reports whether the mask's conditions count evenly from row to row.
-func (a *address) evenMask() bool {
+// evenMask reports whether segments are rows, and each of the mask's conditions is
+// one of rows or of columns.
+func (a *address) evenMask(m *machine) bool {
 	for i := range a.within {
-		if !a.within[i].addr.even {
+		if t := a.within[i].addr; !t.even || t.rowDim != a.rowDim || t.rowStep != 0 && t.step != 0 {
 			return false
 		}
 	}
-	return len(a.within) <= 8
+	return a.segment == m.k.Dims[m.vec]
 }
 
-// fetchRangedRows is fetchRows for an image with padding around it.
+// fetchRangedRows is fetchRows for an image with padding around it: where some rows
+// and some columns are zero.
 func (a *address) fetchRangedRows(c *context, dst []float32) {
 	src := floats(c.mem[a.buf])
 	c.grid(a, len(dst), func(at, off, rows, length int) {
 		d := dst[off : off+rows*length]
-		var first [8]int
+		first, last, lo, hi := 0, rows, 0, length
 		for i := range a.within {
-			first[i] = a.within[i].addr.base(c)
+			t := &a.within[i]
+			x, step := t.addr.base(c), t.addr.rowStep
+			switch {
+			case step == 0:
+				lo, hi = t.cut(x, lo, hi)
+			case step > 0: // 0 <= x + row*step < limit
+				first, last = max(first, ceilDiv(-x, step)), min(last, ceilDiv(t.limit-x, step))
+			default:
+				first, last = max(first, floorDiv(x-t.limit, -step)+1), min(last, floorDiv(x, -step)+1)
+			}
 		}
-		for r := range rows {
-			row := d[r*length:][:length]
-			lo, hi := 0, length
-			for i := range a.within {
-				t := &a.within[i]
-				lo, hi = t.cut(first[i]+r*t.addr.rowStep, lo, hi)
-			}
-			if lo >= hi {
-				clear(row)
-				continue
-			}
-			clear(row[:lo])
-			if from := at + r*a.rowStep + lo*a.step; a.step == 1 {
-				copy(row[lo:hi], src[from:from+hi-lo])
+		if first >= last || lo >= hi {
+			clear(d)
+			return
+		}
+		done := 0 // elements
+		for r := first; r < last; r++ {
+			from, to := r*length+lo, r*length+hi
+			clear(d[done:from])
+			if p := at + r*a.rowStep + lo*a.step; a.step == 1 {
+				copy(d[from:to], src[p:p+hi-lo])
 			} else {
-				simd.GatherStrided(row[lo:hi], src, from, a.step)
+				simd.GatherStrided(d[from:to], src, p, a.step)
 			}
-			clear(row[hi:])
+			done = to
 		}
+		clear(d[done:])
 	})
 }
 
@@ -181,6 +192,50 @@ func (a *address) fetch(c *context, dst []float32) {
 		default:
 			simd.GatherStrided(dst, src, at, a.step)
 		}
+	}
+}
+
+// fetchEnlarged is fetch for rows whose elements are repeated, and which may be
+// repeated themselves: the gradient of pooling reads so.
+func (a *address) fetchEnlarged(c *context, dst []float32) {
+	src := floats(c.mem[a.buf])
+	length := a.segment
+	c.grid(a, len(dst), func(at, off, rows, size int) {
+		if size < length {
+			a.fetchRepeated(c, dst[off:off+size])
+			return
+		}
+		used := c.coord[a.rowDim] % a.tall
+		to := dst[off : off+rows*length]
+		for r := range rows {
+			row := to[r*length:][:length]
+			if used > 0 && r > 0 {
+				copy(row, to[(r-1)*length:])
+			} else {
+				enlarge(row, src[at:at+length/a.wide], a.wide)
+			}
+			if used++; used == a.tall {
+				used = 0
+				at += a.rowStep
+			}
+		}
+	})
+}
+
+// enlarge repeats each element of src the given number of times.
+func enlarge(dst, src []float32, times int) {
+	if times == 2 {
+		dst = dst[:2*len(src)]
+		for i, v := range src {
+			dst[2*i], dst[2*i+1] = v, v
+		}
+		return
+	}
+	for _, v := range src {
+		for i := range dst[:times] {
+			dst[i] = v
+		}
+		dst = dst[times:]
 	}
 }
 

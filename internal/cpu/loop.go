@@ -374,8 +374,11 @@ func chooseVector(k *kernel.Kernel) int {
 			if len(rows) > 0 {
 				if span := linearSpan(x, k.Dims, d, rows, varying); span < extent {
 					perSegment := 30.0
-					if _, even := x.Affine(rows[len(rows)-1], varying); even && linear && span == k.Dims[d] {
+					around := rowAround(k.Dims, d, rows, span)
+					if _, even := x.Affine(around, varying); even && linear {
 						perSegment = 6
+					} else if wide, _, _ := enlarged(x, k.Dims, d, around, varying); wide > 0 {
+						perSegment, linear = 10, true
 					}
 					perElem += perSegment / float64(span)
 				}

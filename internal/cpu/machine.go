@@ -81,6 +81,16 @@ func rowsAround(k *kernel.Kernel, vec int) []int {
 	return rows
 }
 
+// wholeRows is the largest block of at most n elements that consists of whole rows,
+// or of whole images of them.
+func wholeRows(dims []int, vec int, rows []int, n int) int {
+	span := dims[vec]
+	for i := len(rows) - 1; i >= 0 && span*dims[rows[i]] <= n; i-- {
+		span *= dims[rows[i]]
+	}
+	return max(1, n/span) * span
+}
+
 // newMachine sorts the program of k for blocks along loop variable vec.
 func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 	m := &machine{k: k, vec: vec, rows: rowsAround(k, vec), extent: 1, outer: true, mem: mem}
@@ -91,6 +101,9 @@ func newMachine(k *kernel.Kernel, mem [][]byte, vec int) *machine {
 		}
 	}
 	m.block = blockFor(m.extent, len(k.Vals))
+	if len(m.rows) > 0 && m.block < m.extent {
+		m.block = wholeRows(k.Dims, vec, m.rows, m.block)
+	}
 	on := newDependencies(k)
 	m.varying, m.fill = make([]bool, len(k.Vals)), make([]bool, len(k.Vals))
 	for i, dims := range on.dims {
@@ -456,6 +469,9 @@ func (m *machine) load(i int) *address {
 		if s := t.addr.segment; s > 0 && (a.segment == 0 || s < a.segment) {
 			a.segment = s // both divide one another: products of the last rows
 		}
+	}
+	if len(m.rows) > 0 {
+		m.spaced(a)
 	}
 	return a
 }
