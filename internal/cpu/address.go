@@ -24,7 +24,7 @@ type address struct {
 	// machine's blocks are longer; else 0.
 	segment int
 	parts   bool // blocks have several segments
-	rowDim  int  // the loop variable that counts segments
+	rowDim  int  // the loop variable that counts segments; -1 if they are pieces of the vector one
 	even    bool // each segment's address is rowStep further than the last one's
 	rowStep int
 	rowwise bool // segments are linear and even
@@ -64,6 +64,10 @@ func (m *machine) address(x kernel.Index) *address {
 		a.step, a.pieces, a.linear = piecewise(x, v, varies)
 		a.parts = len(a.pieces) > 0 && !m.cutting
 		a.cuts = a.pieces
+		if step, ok := evenPieces(x, v, a.pieces); ok {
+			a.segment, a.rowStep, a.rowDim, a.even = a.pieces[0], step, -1, true
+			a.rowwise = a.parts
+		}
 	}
 	for _, t := range x.Terms {
 		switch {
@@ -245,9 +249,33 @@ func piecewise(x kernel.Index, v int, varies func(val int) bool) (step int, divi
 	return step, divisors, true
 }
 
+// evenPieces reports whether pieces of x are of one length, and each the same step
+// further than the last one.
+func evenPieces(x kernel.Index, v int, divisors []int) (step int, ok bool) {
+	if len(divisors) == 0 {
+		return 0, false
+	}
+	for _, t := range x.Terms {
+		switch a := t.Atom; {
+		case a.Kind == kernel.AtomDim && a.N == v:
+			step += t.Coef * divisors[0]
+		case !dependsOn(a, v):
+		case a.C != divisors[0] || a.X.Terms[0].Atom.Kind != kernel.AtomDim:
+			return 0, false
+		case a.Kind == kernel.AtomDiv:
+			step += t.Coef
+		}
+	}
+	return step, true
+}
+
 // base is the address of the block's first element, for a linear one.
 func (a *address) base(c *context) int {
-	if a.pieces != nil {
+	switch {
+	case a.pieces != nil && a.even:
+		piece := c.at / a.segment
+		return a.rest(c) + a.rowStep*piece + a.step*(c.at-piece*a.segment)
+	case a.pieces != nil:
 		c.coord[c.vec] = c.at
 		return a.full.Eval(c.coordinate) + a.ring*c.slot
 	}

@@ -171,7 +171,14 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 		e.rows[i] = make([]uint32, p.RingWords*plan.RingSlots)
 	}
 	ws, wide := new(gemm.Workspace), new(widened) // products run one at a time and share them
+	borders := map[int]border{}
 	for _, k := range p.Kernels {
+		for _, st := range k.Stores {
+			delete(borders, k.Bufs[st.Buf].ID)
+		}
+		if b, buf, ok := borderOf(k); ok {
+			borders[k.Bufs[buf].ID] = b
+		}
 		bufs := make([][]byte, len(k.Bufs))
 		for i, u := range k.Bufs {
 			bufs[i] = views[u.ID]
@@ -179,7 +186,7 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 		var r runner
 		var err error
 		if k.Product != nil {
-			r, err = newProduct(b.pool, k, bufs, ws, wide)
+			r, err = newProduct(b.pool, k, bufs, ws, wide, borders)
 		} else {
 			vec := chooseVector(k)
 			if b.Vector != nil {

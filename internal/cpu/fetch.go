@@ -40,7 +40,9 @@ func (c *context) grid(a *address, n int, f func(at, off, rows, length int)) {
 		within := c.v0 % a.segment
 		rows, size := 1, min(a.segment-within, n-off)
 		if within == 0 && size == a.segment {
-			rows = min((n-off)/size, m.k.Dims[a.rowDim]-c.coord[a.rowDim])
+			if rows = (n - off) / size; a.rowDim >= 0 {
+				rows = min(rows, m.k.Dims[a.rowDim]-c.coord[a.rowDim])
+			}
 		}
 		f(a.base(c), off, rows, size)
 		off += rows * size
@@ -82,7 +84,7 @@ func (a *address) evenMask(m *machine) bool {
 			return false
 		}
 	}
-	return a.segment == m.k.Dims[m.vec]
+	return len(m.rows) > 0 && a.segment == m.k.Dims[m.vec]
 }
 
 // fetchRangedRows is fetchRows for an image with padding around it: where some rows

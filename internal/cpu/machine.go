@@ -466,7 +466,7 @@ func (m *machine) load(i int) *address {
 		// A segment is where the address and all conditions are linear.
 		a.cuts = append(a.cuts[:len(a.cuts):len(a.cuts)], t.addr.cuts...)
 		a.parts = a.parts || t.addr.parts
-		if s := t.addr.segment; s > 0 && (a.segment == 0 || s < a.segment) {
+		if s := t.addr.segment; len(m.rows) > 0 && s > 0 && (a.segment == 0 || s < a.segment) {
 			a.segment = s // both divide one another: products of the last rows
 		}
 	}

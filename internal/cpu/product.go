@@ -50,7 +50,8 @@ type operand struct {
 // run one at a time and share it.
 type widened [2][]float32
 
-func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace, wide *widened) (*product, error) {
+// newProduct prepares k; borders are those of buffers, by their numbers in the plan.
+func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace, wide *widened, borders map[int]border) (*product, error) {
 	r := len(k.Dims)
 	d := &product{pool: p, wide: wide, batch: k.Dims[:r-2], coord: make([]int, r-2)}
 	var err error
@@ -70,6 +71,9 @@ func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace
 	}
 	spec := gemm.Spec{M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K,
 		ARow: d.a.row, ACol: d.a.col, A: d.a.index, BRow: d.b.row, BCol: d.b.col, B: d.b.index}
+	if b, ok := borders[k.Bufs[k.Vals[k.Product.B].N].ID]; ok && spec.B != nil {
+		d.skipZeros(&spec, b, k.Dims[:r-2])
+	}
 	d.plan = gemm.NewIn(spec, p.Workers(), ws)
 	if len(k.Stores) == 1 && k.Vals[k.Stores[0].Val].Kind == kernel.Acc && k.Stores[0].Ring == 0 {
 		st := k.Stores[0]

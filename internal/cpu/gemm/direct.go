@@ -11,8 +11,9 @@
 package gemm
 
 // span is the rows of one register tile: windows row to row+n, of which the
-// first begins at element at and the others step elements apart.
-type span struct{ row, n, at, step int }
+// first begins at element at and the others step elements apart, and their steps of
+// the sum, from to to.
+type span struct{ row, n, at, step, from, to int }
 
 // direct is what a plan for windows has beyond that of other products.
 type direct struct {
@@ -51,7 +52,7 @@ func newSpans(off []int32, mr int) []span {
 		}
 		for parts, j := ceilDiv(n, mr), 0; j < parts; j++ {
 			first, size := split(n, parts, j)
-			spans = append(spans, span{i + first, size, int(off[i+first]), step})
+			spans = append(spans, span{row: i + first, n: size, at: int(off[i+first]), step: step})
 		}
 		i += n
 	}
@@ -68,6 +69,9 @@ func (p *Plan) planDirect(lim limits) bool {
 	d := &direct{spans: newSpans(s.B.Cols, len(k.windows)-1)}
 	if len(d.spans)*fewest > s.N {
 		return false
+	}
+	for i := range d.spans {
+		d.spans[i].live(s)
 	}
 	flops := 2 * float64(s.M) * float64(s.N) * float64(s.K)
 	p.solo = p.workers == 1 || flops < lim.soloFlops
@@ -121,6 +125,22 @@ func (p *Plan) planDirect(lim limits) bool {
 	p.total = d.offOut + p.active()*d.rows*d.group*k.nr
 	p.direct = d
 	return true
+}
+
+// live sets the steps of the sum at which one of the span's windows may be other
+// than zero; at least one, since that is what stores a sum.
+func (sp *span) live(s Spec) {
+	sp.to = s.K
+	if s.Live == nil {
+		return
+	}
+	sp.from, sp.to = s.K-1, 0
+	for _, l := range s.Live[sp.row : sp.row+sp.n] {
+		if l[0] < l[1] {
+			sp.from, sp.to = min(sp.from, int(l[0])), max(sp.to, int(l[1]))
+		}
+	}
+	sp.to = max(sp.to, sp.from+1)
 }
 
 // window is the first window of block i.
@@ -193,18 +213,20 @@ func (p *Plan) directBlock(worker, block, group int) {
 		sums = buf[p.offAcc+n0*d.ld+m0:]
 	}
 	for k0 := 0; k0 < ch.k; k0 += p.kc {
-		kc := min(p.kc, ch.k-k0)
-		add := 0
-		if ch.k0+k0 > 0 {
-			add = 1
-		}
-		off := &p.srcB.depth.off[ch.k0+k0]
+		end := ch.k0 + min(k0+p.kc, ch.k)
 		for j := j0; j < j1; j++ {
-			panel := ptr(buf, (j*p.kChunk+k0)*k.nr)
 			c := (j - j0) * k.nr
 			for i := range spans {
 				sp := &spans[i]
-				k.windows[sp.n](kc, ptr(p.b, sp.at), off, sp.step*4, panel, ptr(sums, (sp.row-n0)*d.ld+c), d.ld*4, add)
+				from, to, add := max(ch.k0+k0, sp.from), min(end, sp.to), 1
+				if from >= to {
+					continue
+				}
+				if from == sp.from {
+					add = 0
+				}
+				panel := ptr(buf, (j*p.kChunk+from-ch.k0)*k.nr)
+				k.windows[sp.n](to-from, ptr(p.b, sp.at), &p.srcB.depth.off[from], sp.step*4, panel, ptr(sums, (sp.row-n0)*d.ld+c), d.ld*4, add)
 			}
 		}
 	}

@@ -24,6 +24,10 @@ type Spec struct {
 
 	// A and B address their operand by tables instead of strides, if not nil.
 	A, B *Index
+
+	// Live, if not nil, says for each column of B from which step of the sum to which
+	// it may be other than zero. What lies outside need not be multiplied.
+	Live [][2]int32
 }
 
 // extent is the number of elements that a strided r×c matrix reaches over.
