@@ -16,6 +16,7 @@ type context struct {
 	vec     int
 	v0      int   // first element of the block
 	at      int   // its position along vec
+	most    int   // elements of a block
 	off     int   // of the segment of a block that is looked at
 	coord   []int // other loop variables
 	slot    int   // row of the ring
@@ -72,7 +73,7 @@ func (c *context) move(p int) {
 
 func (m *machine) newContext() *context {
 	k := m.k
-	c := &context{m: m, vec: m.vec, coord: make([]int, len(k.Dims)), varying: m.varying, mem: m.mem,
+	c := &context{m: m, vec: m.vec, most: m.block, coord: make([]int, len(k.Dims)), varying: m.varying, mem: m.mem,
 		lane: make([]int32, m.block)}
 	blocks := func(n int) [][]float32 {
 		b := make([][]float32, n)
@@ -109,6 +110,7 @@ func (c *context) begin(scalars []uint32, slot int) {
 			simd.Fill(c.base[i], math.Float32frombits(scalars[v.N]))
 		}
 	}
+	c.most = c.m.block
 	c.uniform(c.m.consts)
 }
 
@@ -132,7 +134,7 @@ func (c *context) uniform(code []instr) {
 			continue
 		}
 		if in.fill {
-			simd.Fill(c.base[in.dst], c.base[in.dst][0])
+			simd.Fill(c.base[in.dst][:c.most], c.base[in.dst][0])
 			c.cur[in.dst] = c.base[in.dst]
 		}
 	}
@@ -156,7 +158,7 @@ func (c *context) exec(code []instr, n int) {
 		}
 		if in.fill {
 			v := c.cur[in.dst][0]
-			simd.Fill(c.base[in.dst], v)
+			simd.Fill(c.base[in.dst][:c.most], v)
 			c.cur[in.dst] = c.base[in.dst]
 		}
 	}

@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/weft-ml/weft/internal/cpu/pool"
 	"github.com/weft-ml/weft/internal/cpu/simd"
@@ -21,6 +22,7 @@ type loop struct {
 	blocks  int   // blocks along the vector variable if it is independent
 	items   int   // pieces of work
 	workers int
+	shares  []share // of the items, one for each worker
 	do      func(worker int)
 
 	scalars []uint32
@@ -62,12 +64,49 @@ func newLoop(p *pool.Pool, k *kernel.Kernel, mem [][]byte, vec int) *loop {
 	for range l.workers {
 		l.ctx = append(l.ctx, m.newContext())
 	}
+	l.shares = make([]share, l.workers)
 	l.do = l.part // one closure for all runs
 	return l
 }
 
+// share is a worker's part of the items, from the first to the end, in one word. Each
+// worker has the same part in every kernel, so that what it has just written is still
+// in its cache; it takes items from the front, and who has finished takes some from
+// the back of another's: processors are not equally fast at all times.
+type share struct {
+	span atomic.Uint64
+	_    [56]byte
+}
+
+func (s *share) set(from, to int) { s.span.Store(uint64(from)<<32 | uint64(to)) }
+
+// take removes up to n items from the front, or from the back.
+func (s *share) take(n int, front bool) (from, to int) {
+	for {
+		v := s.span.Load()
+		from, to = int(v>>32), int(v&0xffffffff)
+		if from == to {
+			return from, to
+		}
+		var rest uint64
+		if n := min(n, to-from); front {
+			rest = uint64(from+n)<<32 | uint64(to)
+			to = from + n
+		} else {
+			rest = uint64(from)<<32 | uint64(to-n)
+			from = to - n
+		}
+		if s.span.CompareAndSwap(v, rest) {
+			return from, to
+		}
+	}
+}
+
 func (l *loop) run(scalars []uint32, slot int) {
 	l.scalars, l.slot = scalars, slot
+	for w := range l.shares {
+		l.shares[w].set(w*l.items/l.workers, (w+1)*l.items/l.workers)
+	}
 	if l.workers == 1 {
 		l.part(0)
 		return
@@ -77,16 +116,30 @@ func (l *loop) run(scalars []uint32, slot int) {
 
 func (l *loop) bytes() int { return len(l.ctx) * l.m.registerBytes() }
 
-// part runs a worker's share of the items.
+// part runs a worker's share of the items, and then what others have left.
 func (l *loop) part(w int) {
 	if w >= l.workers {
 		return
 	}
 	c := l.ctx[w]
 	c.begin(l.scalars, l.slot)
+	each, last := max(1, l.items/l.workers/8), -1
+	for i := range l.workers {
+		for s := &l.shares[(w+i)%l.workers]; ; {
+			from, to := s.take(each, i == 0)
+			if from == to {
+				break
+			}
+			last = l.some(c, from, to, last)
+		}
+	}
+}
+
+// some runs items from to to; last is the combination of the outer loop variables
+// for which uniform values are computed.
+func (l *loop) some(c *context, first, end, last int) int {
 	m := l.m
-	last := -1
-	for item := w * l.items / l.workers; item < (w+1)*l.items/l.workers; item++ {
+	for item := first; item < end; item++ {
 		rest, n := item, 1
 		if m.outer && m.vec >= 0 {
 			c.move(item % l.blocks * m.block)
@@ -110,6 +163,7 @@ func (l *loop) part(w int) {
 			l.item(c, n)
 		}
 	}
+	return last
 }
 
 // item computes one block of independent elements, n of them if the vector
@@ -412,7 +466,7 @@ func chooseVector(k *kernel.Kernel) int {
 			case kernel.Load, kernel.AsValue, kernel.InRange:
 				access(v.Index)
 				if v.Kind == kernel.Load && v.Mask >= 0 {
-					perElem += 0.2 + 10/float64(k.Dims[d])
+					perElem += 0.2 + 4/float64(k.Dims[d])
 				}
 			case kernel.Acc:
 				if d != len(k.Dims)-1 {

@@ -248,6 +248,7 @@ func (d *product) finish(worker, m0, m1, n0, n1 int, acc []float32, ld int) {
 	if m.vec == r-2 {
 		from, to, vfrom, vto, dim = n0, n1, m0, m1, r-1
 	}
+	c.most = min(m.block, vto-vfrom)
 	for i := from; i < to; i++ {
 		c.coord[dim] = i
 		c.uniform(m.outerU[0])

@@ -22,10 +22,15 @@ func windowArgs(name string) {
 
 // windowTile multiplies mr rows, step bytes apart, whose elements for step k lie
 // off[k] floats from the first row's, by a packed panel of two vectors. The
-// addressing reaches five rows from one base register.
+// addressing reaches five rows from one base register. Few rows have too few sums to
+// hide the time that one addition takes: they have two of each, for every other k.
 func windowTile(name string, mr int, reg string, bytes, b0 int) {
 	windowArgs(name)
-	for i := range mr * 2 {
+	sets := 1
+	if mr <= 4 && mr*4 <= b0 {
+		sets = 2
+	}
+	for i := range mr * 2 * sets {
 		if reg == "Z" {
 			p("\tVPXORD Z%d, Z%d, Z%d", i, i, i)
 		} else {
@@ -34,24 +39,44 @@ func windowTile(name string, mr int, reg string, bytes, b0 int) {
 	}
 	bases := []string{"AX", "R11", "R14"}[:(mr+4)/5]
 	reach := []string{"", "(R12*1)", "(R12*2)", "(R13*1)", "(R12*4)"}
+	step := func(set int) {
+		p("\tMOVLQSX %d(R8), AX", 4*set)
+		p("\tLEAQ (SI)(AX*4), AX")
+		for i := 1; i < len(bases); i++ {
+			p("\tLEAQ (%s)(R10*1), %s", bases[i-1], bases[i])
+		}
+		p("\tVMOVUPS %d(DI), %s%d", 2*bytes*set, reg, b0)
+		p("\tVMOVUPS %d(DI), %s%d", 2*bytes*set+bytes, reg, b0+1)
+		for r := range mr {
+			t := b0 + 2 + r%2
+			p("\tVBROADCASTSS (%s)%s, %s%d", bases[r/5], reach[r%5], reg, t)
+			for v := range 2 {
+				p("\tVFMADD231PS %[1]s%[2]d, %[1]s%[3]d, %[1]s%[4]d", reg, b0+v, t, 2*mr*set+r*2+v)
+			}
+		}
+	}
+	if sets == 2 {
+		p("\tSUBQ $2, CX")
+		p("\tJL odd")
+		p("\tPCALIGN $32")
+		p("pair:")
+		step(0)
+		step(1)
+		p("\tADDQ $8, R8")
+		p("\tADDQ $%d, DI", 4*bytes)
+		p("\tSUBQ $2, CX")
+		p("\tJGE pair")
+		p("odd:")
+		for i := range 2 * mr {
+			p("\tVADDPS %[1]s%[2]d, %[1]s%[3]d, %[1]s%[3]d", reg, 2*mr+i, i)
+		}
+		p("\tADDQ $2, CX")
+	}
 	p("\tTESTQ CX, CX")
 	p("\tJZ done")
 	p("\tPCALIGN $32")
 	p("loop:")
-	p("\tMOVLQSX (R8), AX")
-	p("\tLEAQ (SI)(AX*4), AX")
-	for i := 1; i < len(bases); i++ {
-		p("\tLEAQ (%s)(R10*1), %s", bases[i-1], bases[i])
-	}
-	p("\tVMOVUPS (DI), %s%d", reg, b0)
-	p("\tVMOVUPS %d(DI), %s%d", bytes, reg, b0+1)
-	for r := range mr {
-		t := b0 + 2 + r%2
-		p("\tVBROADCASTSS (%s)%s, %s%d", bases[r/5], reach[r%5], reg, t)
-		for v := range 2 {
-			p("\tVFMADD231PS %[1]s%[2]d, %[1]s%[3]d, %[1]s%[4]d", reg, b0+v, t, r*2+v)
-		}
-	}
+	step(0)
 	p("\tADDQ $4, R8")
 	p("\tADDQ $%d, DI", 2*bytes)
 	p("\tDECQ CX")
