@@ -1,13 +1,17 @@
 // Every figure is compared with something measured in the same run, because
 // seconds say more about the machine than about the program: the matrix
 // product with the same product written as three Go loops, a training step
-// with the rate of the matrix product on the same device.
+// with the rate of the matrix product on the same device. The two are measured in
+// turn, and the median of their ratios is shown, since a machine that is shared is
+// not the same from one second to the next.
 
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,7 +45,8 @@ CNN (recipe mnist-cnn) at batch 64, and ResNet-18 for CIFAR-10, inference at bat
 1 and training at batch 32; graphics cards run the last three at batch 512 too. All
 that on the CPU and on WebGPU where there is any; software adapters are left out
 of the convolutional networks. The column "relative" says what part (or multiple)
-a figure is of what it is compared to, measured in the same run. The arithmetic of
+a figure is of what it is compared to, the median of five rounds in which the two
+were measured in turn. The arithmetic of
 convolutional networks is that of their convolutions and matrix products alone, as
 formulas count it: 2 M N K forward, twice that again backward, nothing for the
 gradient of the images, and nothing for zeros of padding.`,
@@ -107,13 +112,19 @@ func (a *app) benchDevice(ctx context.Context, d *device.Device, span time.Durat
 		big.Relative, big.Compared = big.GFLOPS/mm.GFLOPS, "this device's matmul 1024"
 		add(big)
 	}
+	inTurn := func(figure func(span time.Duration) (benchRow, error)) error {
+		r, err := inTurn(func() (benchRow, error) { return benchMatmul(ctx, d, 1024, span/rounds) },
+			func() (benchRow, error) { return figure(span / rounds) })
+		if err == nil {
+			r.Compared = "this device's matmul 1024"
+			add(r)
+		}
+		return err
+	}
 	for _, batch := range []int{64, 512} {
-		r, err := benchStep(ctx, d, batch, span)
-		if err != nil {
+		if err := inTurn(func(span time.Duration) (benchRow, error) { return benchStep(ctx, d, batch, span) }); err != nil {
 			return nil, err
 		}
-		r.Relative, r.Compared = r.GFLOPS/mm.GFLOPS, "this device's matmul 1024"
-		add(r)
 	}
 	if d.Kind() != "cpu" && mm.GFLOPS < 100 {
 		return rows, nil // a software adapter would take minutes
@@ -123,14 +134,34 @@ func (a *app) benchDevice(ctx context.Context, d *device.Device, span time.Durat
 		nets = convolutional
 	}
 	for _, n := range nets {
-		r, err := n.bench(ctx, d, span)
-		if err != nil {
+		if err := inTurn(func(span time.Duration) (benchRow, error) { return n.bench(ctx, d, span) }); err != nil {
 			return nil, err
 		}
-		r.Relative, r.Compared = r.GFLOPS/mm.GFLOPS, "this device's matmul 1024"
-		add(r)
 	}
 	return rows, nil
+}
+
+// rounds is how often a figure and what it is compared to are measured.
+const rounds = 5
+
+// inTurn measures two rates in turn. The row it returns is the figure of the round
+// whose ratio is the median.
+func inTurn(base, figure func() (benchRow, error)) (benchRow, error) {
+	var list []benchRow
+	for range rounds {
+		b, err := base()
+		if err != nil {
+			return b, err
+		}
+		r, err := figure()
+		if err != nil {
+			return r, err
+		}
+		r.Relative = r.GFLOPS / b.GFLOPS
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b benchRow) int { return cmp.Compare(a.Relative, b.Relative) })
+	return list[rounds/2], nil
 }
 
 // plainMatmul is the GFLOP/s of a matrix product as one would write it.
