@@ -56,6 +56,10 @@ func (a *address) fetchRows(c *context, dst []float32) {
 	src := floats(c.mem[a.buf])
 	c.grid(a, len(dst), func(at, off, rows, length int) {
 		d := dst[off : off+rows*length]
+		if a.step == 2 {
+			simd.TakeEvens(d, src, at, length, rows, a.rowStep)
+			return
+		}
 		for ; rows > 0; rows-- {
 			row := d[:length]
 			switch a.step {
@@ -63,11 +67,6 @@ func (a *address) fetchRows(c *context, dst []float32) {
 				simd.Fill(row, src[at])
 			case 1:
 				copy(row, src[at:at+length])
-			case 2:
-				from := src[at : at+2*length-1]
-				for i := range row {
-					row[i] = from[2*i]
-				}
 			default:
 				simd.GatherStrided(row, src, at, a.step)
 			}
@@ -130,17 +129,15 @@ func (a *address) putRows(c *context, src []float32) {
 	dst := floats(c.mem[a.buf])
 	c.grid(a, len(src), func(at, off, rows, length int) {
 		s := src[off : off+rows*length]
+		if a.step == 2 {
+			simd.PutEvens(dst, s, at, length, rows, a.rowStep)
+			return
+		}
 		for ; rows > 0; rows-- {
 			row := s[:length]
-			switch a.step {
-			case 1:
+			if a.step == 1 {
 				copy(dst[at:at+length], row)
-			case 2:
-				to := dst[at : at+2*length-1]
-				for i, v := range row {
-					to[2*i] = v
-				}
-			default:
+			} else {
 				simd.ScatterStrided(dst, at, a.step, row)
 			}
 			s, at = s[length:], at+a.rowStep
@@ -227,10 +224,7 @@ func (a *address) fetchEnlarged(c *context, dst []float32) {
 // enlarge repeats each element of src the given number of times.
 func enlarge(dst, src []float32, times int) {
 	if times == 2 {
-		dst = dst[:2*len(src)]
-		for i, v := range src {
-			dst[2*i], dst[2*i+1] = v, v
-		}
+		simd.Double(dst, src)
 		return
 	}
 	for _, v := range src {
@@ -262,10 +256,7 @@ func (a *address) fetchRepeated(c *context, dst []float32) bool {
 	src := floats(c.mem[a.buf])
 	if times == 2 && used == 0 && t.Coef == 1 {
 		from := src[at : at+(len(dst)+1)/2]
-		for i, v := range from[:len(dst)/2] {
-			pair := dst[2*i : 2*i+2]
-			pair[0], pair[1] = v, v
-		}
+		simd.Double(dst, from[:len(dst)/2])
 		if n := len(dst); n%2 == 1 {
 			dst[n-1] = from[n/2]
 		}

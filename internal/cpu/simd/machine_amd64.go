@@ -31,6 +31,7 @@ func avx512() variant {
 	v.i32ToF32, v.f32ToI32, v.f16ToF32 = i32ToF32AVX512, f32ToI32AVX512, f16ToF32AVX512
 	v.fill, v.sum, v.maxOf, v.minOf = fillAVX512, sumAVX512, maxOfAVX512, minOfAVX512
 	v.randUniform = randUniformAVX512
+	v.takeEvens, v.putEvens, v.double = takeEvensAVX512, putEvensAVX512, doubleAVX512
 	return v
 }
 

@@ -43,6 +43,8 @@ type variant struct {
 	fill                         func(dst []float32, s float32)
 	sum, maxOf, minOf            func(a []float32) float32
 	randUniform                  func(dst []float32, idx []int32, key0, key1 uint32)
+	takeEvens, putEvens          func(dst, src *float32, length, rows, step int)
+	double                       func(dst, src *float32, length int)
 }
 
 func plain() variant {
@@ -57,6 +59,7 @@ func plain() variant {
 		addI: addIPlain, subI: subIPlain, mulI: mulIPlain, maxI: maxIPlain, minI: minIPlain,
 		u8ToF32: u8ToF32Plain, u8ToI32: u8ToI32Plain,
 		i32ToF32: i32ToF32Plain, f32ToI32: f32ToI32Plain, f16ToF32: f16ToF32Plain,
+		takeEvens: takeEvensPlain, putEvens: putEvensPlain, double: doublePlain,
 		fill: fillPlain,
 		sum:  sumPlain, maxOf: maxOfPlain, minOf: minOfPlain,
 		randUniform: randUniformPlain,
