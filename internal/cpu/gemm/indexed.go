@@ -25,6 +25,17 @@ func newTable(off []int32) table {
 	return t
 }
 
+// even returns how far apart elements i to i+n are, if evenly and forwards.
+func (t table) even(i, n int) (step int, ok bool) {
+	d := t.off[i+1] - t.off[i]
+	for j := i + 2; j < i+n; j++ {
+		if t.off[j]-t.off[j-1] != d {
+			return 0, false
+		}
+	}
+	return int(d), d > 0
+}
+
 // mean is the average length of the runs that copying meets.
 func (t table) mean() float64 {
 	runs := 0
@@ -92,8 +103,14 @@ func (s *source) pack(kr *kernel, dst []float32, w int, src []float32, i0, n, k0
 		return
 	}
 	rows := max(kr.transW, 1)
-	for kb := 0; kb < kn; kb += depthBlock {
-		depth := min(depthBlock, kn-kb)
+	for kb, depth := 0, 0; kb < kn; kb += depth {
+		// Where the strip's elements are as far apart as the next ones, a run along
+		// the depth is a matrix, and is transposed from where it lies.
+		depth = min(depthBlock, kn-kb)
+		run := int(s.depth.run[k0+kb])
+		if run >= 16 {
+			depth = min(depth, run)
+		}
 		panel := dst[kb*w:]
 		for i := 0; i < w; {
 			if i >= n { // past the strip: zeros
@@ -104,12 +121,19 @@ func (s *source) pack(kr *kernel, dst []float32, w int, src []float32, i0, n, k0
 				continue
 			}
 			if rows > 1 && i+rows <= n {
-				for r := range rows {
-					s.row(tmp[r*depthBlock:], src, i0+i+r, k0+kb, depth)
+				from, step := tmp, depthBlock
+				if d, ok := s.strip.even(i0+i, rows); ok && run >= depth {
+					from, step = src[s.strip.off[i0+i]+s.depth.off[k0+kb]:], d
+				} else {
+					for r := range rows {
+						s.row(tmp[r*depthBlock:], src, i0+i+r, k0+kb, depth)
+					}
 				}
-				kr.trans(&panel[i], w*4, &tmp[0], depthBlock*4, depth/4)
-				for r := range rows {
-					packRow(panel[i+r:], w, tmp[r*depthBlock:], depth&^3, depth)
+				kr.trans(&panel[i], w*4, &from[0], step*4, depth/4)
+				if depth%4 != 0 {
+					for r := range rows {
+						packRow(panel[i+r:], w, from[r*step:], depth&^3, depth)
+					}
 				}
 				i += rows
 				continue
