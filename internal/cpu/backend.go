@@ -173,11 +173,13 @@ func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (back
 	ws, wide := new(gemm.Workspace), new(widened) // products run one at a time and share them
 	borders := map[int]border{}
 	for _, k := range p.Kernels {
-		for _, st := range k.Stores {
-			delete(borders, k.Bufs[st.Buf].ID)
-		}
-		if b, buf, ok := borderOf(k); ok {
-			borders[k.Bufs[buf].ID] = b
+		if skipsZeros {
+			for _, st := range k.Stores {
+				delete(borders, k.Bufs[st.Buf].ID)
+			}
+			if b, buf, ok := borderOf(k); ok {
+				borders[k.Bufs[buf].ID] = b
+			}
 		}
 		bufs := make([][]byte, len(k.Bufs))
 		for i, u := range k.Bufs {

@@ -8,7 +8,7 @@ package cpu
 // the image are one piece of the sum.
 
 import (
-	"slices"
+	"runtime"
 
 	"github.com/weft-ml/weft/internal/cpu/gemm"
 	"github.com/weft-ml/weft/internal/ir"
@@ -55,6 +55,9 @@ func borderOf(k *kernel.Kernel) (b border, buf int, ok bool) {
 	return b, st.Buf, b.first > 0 || b.last < b.height
 }
 
+// skipsZeros is false where gemm.InPlace always is; see there.
+const skipsZeros = runtime.GOARCH != "wasm"
+
 // skipZeros orders the steps of the sum in spec, whose B is windows of images with
 // border b, and sets spec.Live, if that leaves out enough.
 func (d *product) skipZeros(spec *gemm.Spec, b border, batches []int) {
@@ -81,18 +84,19 @@ func (d *product) skipZeros(spec *gemm.Spec, b border, batches []int) {
 	if windowY+imageY >= b.height || windowX+imageX >= b.width || windowY == 0 {
 		return
 	}
-	order := make([]int, len(rows))
-	for i := range order {
-		order[i] = i
-	}
 	rowOf := func(k int) int { y, _ := at(int(rows[k]), 0); return y }
-	slices.SortStableFunc(order, func(i, j int) int { return rowOf(i) - rowOf(j) })
 	begin := make([]int32, windowY+2) // of the steps of each row of the window
-	for _, k := range order {
+	for k := range rows {
 		begin[rowOf(k)+1]++
 	}
 	for y := range windowY + 1 {
 		begin[y+1] += begin[y]
+	}
+	order, next := make([]int, len(rows)), append([]int32(nil), begin...)
+	for k := range rows {
+		y := rowOf(k)
+		order[next[y]] = k
+		next[y]++
 	}
 	live, skipped := make([][2]int32, len(cols)), 0
 	for n, o := range cols {

@@ -71,8 +71,10 @@ func newProduct(p *pool.Pool, k *kernel.Kernel, mem [][]byte, ws *gemm.Workspace
 	}
 	spec := gemm.Spec{M: k.Dims[r-2], N: k.Dims[r-1], K: k.Product.K,
 		ARow: d.a.row, ACol: d.a.col, A: d.a.index, BRow: d.b.row, BCol: d.b.col, B: d.b.index}
-	if b, ok := borders[k.Bufs[k.Vals[k.Product.B].N].ID]; ok && spec.B != nil {
-		d.skipZeros(&spec, b, k.Dims[:r-2])
+	if skipsZeros {
+		if b, ok := borders[k.Bufs[k.Vals[k.Product.B].N].ID]; ok && gemm.InPlace(spec) {
+			d.skipZeros(&spec, b, k.Dims[:r-2])
+		}
 	}
 	d.plan = gemm.NewIn(spec, p.Workers(), ws)
 	if len(k.Stores) == 1 && k.Vals[k.Stores[0].Val].Kind == kernel.Acc && k.Stores[0].Ring == 0 {

@@ -10,6 +10,8 @@
 
 package gemm
 
+import "runtime"
+
 // span is the rows of one register tile: windows row to row+n, of which the
 // first begins at element at and the others step elements apart, and their steps of
 // the sum, from to to.
@@ -59,15 +61,32 @@ func newSpans(off []int32, mr int) []span {
 	return spans
 }
 
+// anyInPlace is false where no kernel has tiles for windows, so that the linker
+// leaves out what only serves them: browsers download this package.
+const anyInPlace = runtime.GOARCH != "wasm"
+
+// InPlace reports whether this machine multiplies the windows of s where they are;
+// only then does Live save anything.
+func InPlace(s Spec) bool { return anyInPlace && best().inPlace(s) != nil }
+
+// inPlace returns the register tiles for the windows of s, nil if they are packed.
+func (k *kernel) inPlace(s Spec) []span {
+	if k.windows == nil || s.B == nil || s.M < k.nr/4 || s.K == 0 {
+		return nil
+	}
+	spans := newSpans(s.B.Cols, len(k.windows)-1)
+	if len(spans)*fewest > s.N {
+		return nil
+	}
+	return spans
+}
+
 // planDirect reports whether the product is one with windows in place, and
 // plans it.
 func (p *Plan) planDirect(lim limits) bool {
 	s, k := p.s, p.k
-	if k.windows == nil || p.srcB == nil || s.M < k.nr/4 || s.K == 0 {
-		return false
-	}
-	d := &direct{spans: newSpans(s.B.Cols, len(k.windows)-1)}
-	if len(d.spans)*fewest > s.N {
+	d := &direct{spans: k.inPlace(s)}
+	if d.spans == nil {
 		return false
 	}
 	for i := range d.spans {

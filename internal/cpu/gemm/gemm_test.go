@@ -393,3 +393,75 @@ func TestIndexed(t *testing.T) {
 		t.Errorf("only %d products read windows in place", direct)
 	}
 }
+
+// What Live leaves out is not multiplied: it may be anything, and the rest is the
+// same. Windows of 5x3 over an image whose first and last rows are zero, its steps
+// ordered by the rows of the window; and windows that see nothing else.
+func TestLive(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	const channels, height, width, kh, kw, first, last = 3, 14, 17, 5, 3, 6, 9
+	oh, ow := height-kh+1, width-kw+1
+	x := make([]float32, channels*height*width)
+	for i := range x {
+		x[i] = r.Float32() - 0.5
+		if y := i / width % height; y < first || y >= last {
+			x[i] = 0
+		}
+	}
+	b := &Index{}
+	for y := range kh {
+		for c := range channels {
+			for dx := range kw {
+				b.Rows = append(b.Rows, int32((c*height+y)*width+dx))
+			}
+		}
+	}
+	var live [][2]int32
+	for y := range oh {
+		from, to := min(max(first-y, 0), kh), min(max(last-y, 0), kh)
+		for dx := range ow {
+			b.Cols = append(b.Cols, int32(y*width+dx))
+			live = append(live, [2]int32{int32(from * channels * kw), int32(to * channels * kw)})
+		}
+	}
+	for _, m := range []int{8, 33, 64} {
+		s := Spec{M: m, N: len(b.Cols), K: len(b.Rows), ARow: len(b.Rows), ACol: 1, B: b}
+		a := make([]float32, m*s.K)
+		for i := range a {
+			a[i] = r.Float32() - 0.5
+		}
+		for _, k := range kernels() {
+			for _, chunk := range []int{4096, 16} {
+				lim := shared
+				lim.kChunk = chunk
+				var want []float32
+				for _, live := range [][][2]int32{nil, live} {
+					s.Live = live
+					p := newPlan(s, 1, new(Workspace), k, lim)
+					for i := range p.ws.buf {
+						p.ws.buf[i] = float32(math.NaN())
+					}
+					got := make([]float32, m*s.N)
+					y := x
+					if live != nil && p.direct != nil {
+						y = append([]float32(nil), x...)
+						for i := range y {
+							if row := i / width % height; row == 0 { // always left out
+								y[i] = 1e30
+							}
+						}
+					}
+					p.Run(nil, a, y, got, s.N, nil)
+					if want == nil {
+						want = got
+					}
+					for i := range got {
+						if d := math.Abs(float64(got[i] - want[i])); !(d < 1e-5) {
+							t.Fatalf("%s, %d rows, chunks of %d: element %d is %v, want %v", k.name, m, chunk, i, got[i], want[i])
+						}
+					}
+				}
+			}
+		}
+	}
+}

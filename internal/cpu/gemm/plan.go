@@ -128,7 +128,7 @@ func newPlan(s Spec, workers int, ws *Workspace, k *kernel, lim limits) *Plan {
 	case p.vec != notVector:
 		p.planVector(lim)
 		p.workFn = p.workVector
-	case p.planDirect(lim):
+	case anyInPlace && p.planDirect(lim):
 		p.packFn, p.workFn = p.packDirect, p.workDirect
 	default:
 		if p.srcA != nil || p.srcB != nil {

@@ -26,7 +26,7 @@ func (p *Plan) run(pool Pool) {
 		p.runVector(pool)
 		return
 	}
-	if p.direct != nil {
+	if anyInPlace && p.direct != nil {
 		p.runDirect(pool)
 		return
 	}
