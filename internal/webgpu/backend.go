@@ -67,9 +67,9 @@ func (b *Backend) tileLimits() wgsl.TileLimits {
 	lim, info := b.dev.Limits(), b.dev.Info()
 	t := wgsl.TileLimits{WorkgroupStorage: lim.MaxWorkgroupStorage, Invocations: lim.MaxInvocations,
 		Software: info.Software && !b.Hardware}
-	// SwiftShader's subgroups are the lanes of a register. Other software adapters
-	// are not measured.
-	t.Quads = t.Software && b.dev.Features().Subgroups && lim.SubgroupMin == 4 && lim.SubgroupMax == 4
+	// SwiftShader, the software adapter of browsers, has the lanes of a register as
+	// subgroups. Others are not measured.
+	t.Quads = t.Software && info.Backend == "WebGPU" && b.dev.Features().Subgroups && lim.SubgroupMin == 4 && lim.SubgroupMax == 4
 	return t
 }
 
