@@ -109,7 +109,7 @@ func rowAround(dims []int, vec int, rows []int, span int) int {
 func enlarged(x kernel.Index, dims []int, v, r int, varies func(val int) bool) (wide, tall, step int) {
 	tall = 1 << 30
 	for _, t := range x.Terms {
-		onV, onR := dependsOn(t.Atom, v), dependsOn(t.Atom, r)
+		onV, onR := t.Atom.On(v), t.Atom.On(r)
 		if t.Atom.DependsOn(func(int) bool { return false }, varies) {
 			return 0, 0, 0
 		}
@@ -125,10 +125,6 @@ func enlarged(x kernel.Index, dims []int, v, r int, varies func(val int) bool) (
 		}
 	}
 	return wide, tall, step
-}
-
-func dependsOn(a *kernel.Atom, d int) bool {
-	return a.DependsOn(func(e int) bool { return e == d }, func(int) bool { return false })
 }
 
 // quotient is by what a loop variable is divided, 1 for the variable itself, and 0
@@ -259,7 +255,7 @@ func evenPieces(x kernel.Index, v int, divisors []int) (step int, ok bool) {
 		switch a := t.Atom; {
 		case a.Kind == kernel.AtomDim && a.N == v:
 			step += t.Coef * divisors[0]
-		case !dependsOn(a, v):
+		case !a.On(v):
 		case a.C != divisors[0] || a.X.Terms[0].Atom.Kind != kernel.AtomDim:
 			return 0, false
 		case a.Kind == kernel.AtomDiv:

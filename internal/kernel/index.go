@@ -283,6 +283,11 @@ func (a *Atom) DependsOn(dim, val func(int) bool) bool {
 	return a.X.DependsOn(dim, val)
 }
 
+// On reports whether loop variable d is in the atom, values aside.
+func (a *Atom) On(d int) bool {
+	return a.DependsOn(func(e int) bool { return e == d }, func(int) bool { return false })
+}
+
 // Subst rebuilds x with loop variables and values replaced.
 func (x Index) Subst(dim, val func(a *Atom) Index) Index {
 	r := Index{Const: x.Const}

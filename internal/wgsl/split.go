@@ -99,7 +99,7 @@ func (m *Matmul) enoughTaps(t Tile, parts int) bool {
 func splittable(k *kernel.Kernel, parts int) bool {
 	for _, v := range []int{k.Product.A, k.Product.B} {
 		for _, t := range splitIndex(k.Vals[v].Index, len(k.Dims), k.Product.K, parts).Terms {
-			if t.Atom.Kind != kernel.AtomDim && dependsOn(t.Atom, 0) {
+			if t.Atom.Kind != kernel.AtomDim && t.Atom.On(0) {
 				return false
 			}
 		}

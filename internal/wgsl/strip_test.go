@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weft-ml/weft/internal/gpu"
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/kernel"
 )
@@ -30,14 +31,9 @@ func TestMatmulStrips(t *testing.T) {
 		{[4]int{3, 1, 30, 9}, Tile{BM: 1, BN: 20, TM: 1, TN: 10, Unroll: 9}},
 		{[4]int{1, 5, 7, 11}, Tile{BM: 5, BN: 7, TM: 5, TN: 1, Unroll: 1}},
 	} {
-		for trans := range 4 {
-			mm := PlainMatmul(c.size[0], c.size[1], c.size[2], c.size[3], trans&1 != 0, trans&2 != 0)
-			mm.Tile = c.tile
-			mm.Tile.Strip = true
-			if err := mm.Check(software); err != nil {
-				t.Fatal(err)
-			}
-			if i%2 == 1 {
+		var set func(mm *Matmul)
+		if i%2 == 1 {
+			set = func(mm *Matmul) {
 				plain := mm.Store
 				mm.StoreStrip = func(width int, acc func(int) string, b, m, n string) string {
 					var s strings.Builder
@@ -47,9 +43,26 @@ func TestMatmulStrips(t *testing.T) {
 					return s.String()
 				}
 			}
-			a, b := random(r, c.size[0]*c.size[1]*c.size[3]), random(r, c.size[0]*c.size[3]*c.size[2])
-			checkClose(t, fmt.Sprintf("%v trans%d %v", c.size, trans, mm.Tile), runPlain(t, d, mm, a, b), reference(mm, a, b), c.size[3])
 		}
+		c.tile.Strip = true
+		checkStrip(t, d, r, c.size, c.tile, software, set)
+	}
+}
+
+// checkStrip multiplies with the tile, operands transposed and not.
+func checkStrip(t *testing.T, d *gpu.Device, r *rand.Rand, size [4]int, tile Tile, lim TileLimits, set func(mm *Matmul)) {
+	t.Helper()
+	for trans := range 4 {
+		mm := PlainMatmul(size[0], size[1], size[2], size[3], trans&1 != 0, trans&2 != 0)
+		mm.Tile = tile
+		if err := mm.Check(lim); err != nil {
+			t.Fatal(err)
+		}
+		if set != nil {
+			set(mm)
+		}
+		a, b := random(r, size[0]*size[1]*size[3]), random(r, size[0]*size[3]*size[2])
+		checkClose(t, fmt.Sprintf("%v trans%d %v", size, trans, mm.Tile), runPlain(t, d, mm, a, b), reference(mm, a, b), size[3])
 	}
 }
 

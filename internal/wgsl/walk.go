@@ -17,15 +17,11 @@ import (
 func part(x kernel.Index, d int) kernel.Index {
 	var p kernel.Index
 	for _, t := range x.Terms {
-		if dependsOn(t.Atom, d) {
+		if t.Atom.On(d) {
 			p.Terms = append(p.Terms, t)
 		}
 	}
 	return p
-}
-
-func dependsOn(a *kernel.Atom, d int) bool {
-	return a.DependsOn(func(e int) bool { return e == d }, func(int) bool { return false })
 }
 
 // fours describes x as a function of loop variable d: x(4i+j) = x(4i) + j*step
