@@ -5,6 +5,7 @@
 package onnx
 
 import (
+	"maps"
 	"math"
 
 	"github.com/weft-ml/weft/nn"
@@ -14,7 +15,11 @@ import (
 type tt = *tensor.Tensor
 
 // operators are what an import understands, by name.
-var operators map[string]func(c *call) []val
+var operators = map[string]func(c *call) []val{}
+
+// register adds operators to the table. Each file of operators calls it from
+// init, because operators with bodies of their own refer to the table.
+func register(rows map[string]func(c *call) []val) { maps.Copy(operators, rows) }
 
 func unary(f func(tt) tt) func(*call) []val {
 	return func(c *call) []val { return one1(f(c.tensor(0))) }
@@ -71,7 +76,7 @@ func integerOf(v int) tt { return tensor.Scalar(float64(v)).To(tensor.Int32) }
 func fromEnd(x tt, n int) tt { return tensor.Where(x.Lt(integerOf(0)), x.AddScalar(float64(n)), x) }
 
 func init() {
-	operators = map[string]func(c *call) []val{
+	register(map[string]func(c *call) []val{
 		"Abs": unary(tt.Abs), "Neg": unary(tt.Neg), "Exp": unary(tt.Exp), "Log": unary(tt.Log), "Sqrt": unary(tt.Sqrt), "Reciprocal": unary(tt.Reciprocal),
 		"Sin": unary(tt.Sin), "Cos": unary(tt.Cos), "Tanh": unary(tt.Tanh), "Sigmoid": unary(tt.Sigmoid), "Erf": unary(tt.Erf), "Relu": unary(tt.Relu),
 		"Floor": unary(tt.Floor), "Ceil": unary(tt.Ceil), "Round": unary(tt.Round), "Sign": unary(tt.Sign), "Not": unary(tt.Not),
@@ -147,7 +152,7 @@ func init() {
 		"Attention": attention, "RotaryEmbedding": rotaryEmbedding,
 
 		"Gemm": gemm, "Einsum": einsum, "QuantizeLinear": quantizeLinear, "DequantizeLinear": dequantizeLinear,
-	}
+	})
 }
 
 func power(c *call) []val {
