@@ -82,7 +82,7 @@ func init() {
 		"Floor": unary(tt.Floor), "Ceil": unary(tt.Ceil), "Round": unary(tt.Round), "Sign": unary(tt.Sign), "Not": unary(tt.Not),
 		"Identity": unary(same), "Softplus": unary(tt.Softplus), "Mish": unary(tt.Mish), "HardSwish": unary(tt.Hardswish),
 		"Tan":      unary(func(x tt) tt { return x.Sin().Div(x.Cos()) }),
-		"Softsign": unary(func(x tt) tt { return x.Div(x.Abs().AddScalar(1)) }),
+		"Softsign": unary(softsign),
 		"IsNaN":    unary(func(x tt) tt { return x.Ne(x) }),
 		"IsInf":    isInf,
 

@@ -66,9 +66,10 @@ func positive(name string, shape ...int) array {
 	return a
 }
 
-func longs(name string, v ...float64) array { return array{name, elemInt64, []int{len(v)}, v} }
-func single(name string, v float64) array   { return array{name, elemFloat, nil, []float64{v}} }
-func typed(kind elem, a array) array        { a.kind = kind; return a }
+func longs(name string, v ...float64) array  { return array{name, elemInt64, []int{len(v)}, v} }
+func shorts(name string, v ...float64) array { return array{name, elemInt32, []int{len(v)}, v} }
+func single(name string, v float64) array    { return array{name, elemFloat, nil, []float64{v}} }
+func typed(kind elem, a array) array         { a.kind = kind; return a }
 
 func textAttr(name, v string) *attrProto {
 	return &attrProto{Name: name, Type: attrString, S: []byte(v)}
@@ -372,17 +373,20 @@ func numbers(kind elem, b []byte) []float64 {
 }
 
 func TestImportedOperators(t *testing.T) {
-	list := samples()
-	if *update {
-		writeOperators(t, list)
-	}
-	text, err := os.ReadFile(operatorsFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want map[string]string
-	if err := json.Unmarshal(text, &want); err != nil {
-		t.Fatal(err)
+	var list []sample
+	want := map[string]string{}
+	for path, part := range map[string][]sample{operatorsFile: samples(), sequencesFile: sequenceSamples()} {
+		if *update {
+			writeOperators(t, path, part)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &want); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, part...)
 	}
 	tried := map[string]bool{}
 	for _, s := range list {
@@ -517,7 +521,7 @@ func TestDocumentedOperators(t *testing.T) {
 	}
 }
 
-func writeOperators(t *testing.T, list []sample) {
+func writeOperators(t *testing.T, path string, list []sample) {
 	dir := t.TempDir()
 	var work []job
 	for i, s := range list {
@@ -563,7 +567,7 @@ func writeOperators(t *testing.T, list []sample) {
 	}
 	text, err = json.MarshalIndent(results, "", "\t")
 	if err == nil {
-		err = os.WriteFile(operatorsFile, append(text, '\n'), 0o644)
+		err = os.WriteFile(path, append(text, '\n'), 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)
