@@ -93,12 +93,17 @@ func samples() []sample {
 		list = append(list, sample{name, opset, in, nodes, "y"})
 	}
 	for _, u := range []string{"Abs", "Neg", "Exp", "Reciprocal", "Sin", "Cos", "Tan", "Tanh", "Sigmoid", "Erf", "Relu", "Floor", "Ceil", "Round", "Sign",
-		"Softplus", "Softsign", "HardSwish", "HardSigmoid", "Elu", "Selu", "Celu", "LeakyRelu", "ThresholdedRelu", "Gelu", "Mish", "Identity", "Softmax", "LogSoftmax"} {
+		"Softplus", "Softsign", "HardSwish", "HardSigmoid", "Elu", "Selu", "Celu", "LeakyRelu", "ThresholdedRelu", "Gelu", "Mish", "Identity", "Asinh", "Atan", "Cosh", "Sinh", "Softmax", "LogSoftmax"} {
 		add(u, op(u, "x"), noise("x", 3, 5))
 	}
 	for _, u := range []string{"Log", "Sqrt"} {
 		add(u, op(u, "x"), positive("x", 3, 5))
 	}
+	inside := func() array { return scaled(0.2, noise("x", 3, 5)) }
+	for _, u := range []string{"Asin", "Acos", "Atanh"} {
+		add(u, op(u, "x"), inside())
+	}
+	add("Acosh", []*nodeProto{{OpType: "Exp", Input: []string{"x"}, Output: []string{"e"}}, {OpType: "Add", Input: []string{"e", "one"}, Output: []string{"s"}}, {OpType: "Acosh", Input: []string{"s"}, Output: []string{"y"}}}, noise("x", 3, 5), single("one", 1))
 	add("Gelu tanh", op("Gelu", "x", textAttr("approximate", "tanh")), noise("x", 3, 5))
 	add("HardSigmoid numbers", op("HardSigmoid", "x", float("alpha", 0.3), float("beta", 0.4)), noise("x", 3, 5))
 	add("Elu alpha", op("Elu", "x", float("alpha", 0.7)), noise("x", 3, 5))
