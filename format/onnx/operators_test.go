@@ -66,9 +66,10 @@ func positive(name string, shape ...int) array {
 	return a
 }
 
-func longs(name string, v ...float64) array { return array{name, elemInt64, []int{len(v)}, v} }
-func single(name string, v float64) array   { return array{name, elemFloat, nil, []float64{v}} }
-func typed(kind elem, a array) array        { a.kind = kind; return a }
+func longs(name string, v ...float64) array  { return array{name, elemInt64, []int{len(v)}, v} }
+func shorts(name string, v ...float64) array { return array{name, elemInt32, []int{len(v)}, v} }
+func single(name string, v float64) array    { return array{name, elemFloat, nil, []float64{v}} }
+func typed(kind elem, a array) array         { a.kind = kind; return a }
 
 func textAttr(name, v string) *attrProto {
 	return &attrProto{Name: name, Type: attrString, S: []byte(v)}
@@ -92,12 +93,17 @@ func samples() []sample {
 		list = append(list, sample{name, opset, in, nodes, "y"})
 	}
 	for _, u := range []string{"Abs", "Neg", "Exp", "Reciprocal", "Sin", "Cos", "Tan", "Tanh", "Sigmoid", "Erf", "Relu", "Floor", "Ceil", "Round", "Sign",
-		"Softplus", "Softsign", "HardSwish", "HardSigmoid", "Elu", "Selu", "Celu", "LeakyRelu", "ThresholdedRelu", "Gelu", "Mish", "Identity", "Softmax", "LogSoftmax"} {
+		"Softplus", "Softsign", "HardSwish", "HardSigmoid", "Elu", "Selu", "Celu", "LeakyRelu", "ThresholdedRelu", "Gelu", "Mish", "Identity", "Asinh", "Atan", "Cosh", "Sinh", "Softmax", "LogSoftmax"} {
 		add(u, op(u, "x"), noise("x", 3, 5))
 	}
 	for _, u := range []string{"Log", "Sqrt"} {
 		add(u, op(u, "x"), positive("x", 3, 5))
 	}
+	inside := func() array { return scaled(0.2, noise("x", 3, 5)) }
+	for _, u := range []string{"Asin", "Acos", "Atanh"} {
+		add(u, op(u, "x"), inside())
+	}
+	add("Acosh", []*nodeProto{{OpType: "Exp", Input: []string{"x"}, Output: []string{"e"}}, {OpType: "Add", Input: []string{"e", "one"}, Output: []string{"s"}}, {OpType: "Acosh", Input: []string{"s"}, Output: []string{"y"}}}, noise("x", 3, 5), single("one", 1))
 	add("Gelu tanh", op("Gelu", "x", textAttr("approximate", "tanh")), noise("x", 3, 5))
 	add("HardSigmoid numbers", op("HardSigmoid", "x", float("alpha", 0.3), float("beta", 0.4)), noise("x", 3, 5))
 	add("Elu alpha", op("Elu", "x", float("alpha", 0.7)), noise("x", 3, 5))
@@ -372,17 +378,20 @@ func numbers(kind elem, b []byte) []float64 {
 }
 
 func TestImportedOperators(t *testing.T) {
-	list := samples()
-	if *update {
-		writeOperators(t, list)
-	}
-	text, err := os.ReadFile(operatorsFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want map[string]string
-	if err := json.Unmarshal(text, &want); err != nil {
-		t.Fatal(err)
+	var list []sample
+	want := map[string]string{}
+	for path, part := range map[string][]sample{operatorsFile: samples(), sequencesFile: sequenceSamples()} {
+		if *update {
+			writeOperators(t, path, part)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &want); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, part...)
 	}
 	tried := map[string]bool{}
 	for _, s := range list {
@@ -517,7 +526,7 @@ func TestDocumentedOperators(t *testing.T) {
 	}
 }
 
-func writeOperators(t *testing.T, list []sample) {
+func writeOperators(t *testing.T, path string, list []sample) {
 	dir := t.TempDir()
 	var work []job
 	for i, s := range list {
@@ -563,7 +572,7 @@ func writeOperators(t *testing.T, list []sample) {
 	}
 	text, err = json.MarshalIndent(results, "", "\t")
 	if err == nil {
-		err = os.WriteFile(operatorsFile, append(text, '\n'), 0o644)
+		err = os.WriteFile(path, append(text, '\n'), 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)
