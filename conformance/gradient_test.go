@@ -182,6 +182,14 @@ func TestGradients(t *testing.T) {
 			theta := x[1].MulScalar(0.02).Add(tensor.New([]float32{1.3, 0.2, 0.1, -0.2, 1.21, 0.03}, 1, 2, 3))
 			return x[0].GridSample(tensor.AffineGrid(theta, 2, 3, true), tensor.SampleOptions{Border: true, AlignCorners: true})
 		}, [][]int{{1, 2, 5, 6}, {1, 2, 3}}},
+		{"grid sample, cubic and mirrored", func(x in) *tensorT {
+			theta := x[1].MulScalar(0.02).Add(tensor.New([]float32{1.3, 0.2, 0.1, -0.2, 1.21, 0.03}, 1, 2, 3))
+			return x[0].GridSample(tensor.AffineGrid(theta, 2, 3, true), tensor.SampleOptions{Cubic: true, Reflection: true})
+		}, [][]int{{1, 1, 4, 3}, {1, 2, 3}}},
+		{"grid sample of volumes", func(x in) *tensorT {
+			theta := x[1].MulScalar(0.02).Add(tensor.New([]float32{0.5, 0.2, 0.1, 0.1, -0.2, 0.45, 0.1, 0.03, 0.1, 0.2, 0.4, 0.05}, 1, 3, 4))
+			return x[0].GridSample(tensor.AffineGrid3d(theta, 2, 1, 2, false), tensor.SampleOptions{})
+		}, [][]int{{1, 1, 3, 3, 4}, {1, 3, 4}}},
 		{"volumes", func(x in) *tensorT {
 			o := tensor.Conv3dOptions{Stride: [3]int{2, 1, 2}, Padding: [3]int{1, 0, 1}, Groups: 2}
 			return x[0].Conv3d(x[1], x[2], o).Tanh().ConvTranspose3d(x[3], nil, o, [3]int{1, 0, 1})

@@ -42,6 +42,7 @@ func visionSamples() []sample {
 	add := func(name string, nodes []*nodeProto, in ...array) { at(21, name, nodes, in...) }
 	windowSamples(add)
 	orderSamples(at)
+	positionSamples(at)
 	return list
 }
 
@@ -114,4 +115,40 @@ func orderSamples(at func(opset int64, name string, nodes []*nodeProto, in ...ar
 	}
 	at(21, "ScatterElements along the second", op("ScatterElements", "x i x2", integer("axis", 1)), noise("x", 2, 5), array{"i", elemInt64, []int{2, 2}, []float64{4, 0, -2, 1}}, noise("x2", 2, 2))
 	at(9, "Scatter", op("Scatter", "x i x2"), noise("x", 3, 4), places, noise("x2", 2, 4))
+}
+
+func positionSamples(at func(opset int64, name string, nodes []*nodeProto, in ...array)) {
+	// Positions inside, beyond the edges and far outside.
+	grid := func(shape ...int) array { return noise("x2", shape...) }
+	for _, mode := range []string{"linear", "nearest", "cubic"} {
+		for _, pad := range []string{"zeros", "border", "reflection"} {
+			for _, aligned := range []int{0, 1} {
+				name := mode + ", " + pad + map[int]string{1: ", aligned"}[aligned]
+				attrs := []*attrProto{textAttr("mode", mode), textAttr("padding_mode", pad), integer("align_corners", aligned)}
+				at(20, "GridSample "+name, op("GridSample", "x x2", attrs...), noise("x", 2, 3, 4, 5), grid(2, 3, 6, 2))
+				if mode != "cubic" { // which ONNX Runtime has for images alone
+					at(20, "GridSample 3d "+name, op("GridSample", "x x2", attrs...), noise("x", 2, 2, 3, 4, 5), grid(2, 2, 3, 4, 3))
+				}
+			}
+		}
+	}
+	at(16, "GridSample 16", op("GridSample", "x x2", textAttr("mode", "bicubic")), noise("x", 1, 2, 4, 5), grid(1, 3, 3, 2))
+	at(20, "GridSample of one pixel", op("GridSample", "x x2", textAttr("padding_mode", "reflection"), integer("align_corners", 1)), noise("x", 1, 2, 1, 1), grid(1, 3, 3, 2))
+	for _, aligned := range []int{0, 1} {
+		name := "AffineGrid" + map[int]string{1: " aligned"}[aligned]
+		at(20, name, op("AffineGrid", "x s", integer("align_corners", aligned)), noise("x", 2, 2, 3), longs("s", 2, 1, 3, 4))
+		at(20, name+" 3d", op("AffineGrid", "x s", integer("align_corners", aligned)), noise("x", 2, 3, 4), longs("s", 2, 1, 2, 3, 4))
+	}
+	// One inside, one across an edge, one small, one of no size, one outside.
+	regions := array{"x2", elemFloat, []int{5, 4}, []float64{1, 2, 15, 11, -4, 3, 9, 21, 5, 5, 6.5, 5.5, 3, 3, 3, 3, 40, 40, 50, 60}}
+	images := longs("i", 0, 1, 1, 0, 1)
+	for _, mode := range []string{"avg", "max"} {
+		for _, ratio := range []int{0, 2} {
+			for _, half := range []string{"half_pixel", "output_half_pixel"} {
+				at(16, "RoiAlign "+mode+" "+half+map[int]string{0: "", 2: " 2"}[ratio], op("RoiAlign", "x x2 i", textAttr("mode", mode), integer("sampling_ratio", ratio),
+					textAttr("coordinate_transformation_mode", half), float("spatial_scale", 0.5), integer("output_height", 3), integer("output_width", 2)), noise("x", 2, 3, 9, 10), regions, images)
+			}
+		}
+	}
+	at(10, "RoiAlign 10", op("RoiAlign", "x x2 x3", integer("output_height", 2), integer("output_width", 2)), noise("x", 2, 3, 9, 10), regions, array{"x3", elemInt64, []int{5}, images.data})
 }
