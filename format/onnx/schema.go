@@ -122,6 +122,7 @@ Atan 7 1 1
 Atanh 9 1 1
 Attention 23 3-6 1-4 is_causal kv_num_heads q_num_heads qk_matmul_output_mode scale softcap softmax_precision
 Attention 24 3-7 1-4 is_causal kv_num_heads q_num_heads qk_matmul_output_mode scale softcap softmax_precision
+Attention 25 3-7 1-4 is_causal kv_num_heads left_window_size local_window_size q_num_heads qk_matmul_output_mode right_window_size scale softcap softmax_precision
 AveragePool 1 1 1 auto_pad kernel_shape pads strides
 AveragePool 7 1 1 auto_pad count_include_pad kernel_shape pads strides
 AveragePool 10 1 1 auto_pad ceil_mode count_include_pad kernel_shape pads strides
