@@ -23,7 +23,10 @@ func attention(c *call) []val {
 	}
 	past := 0
 	if c.has(4) {
-		past = c.tensor(4).Shape()[min(2, c.tensor(4).Dims()-1)]
+		if past = c.tensor(4).Dims(); past != 4 || c.tensor(5).Dims() != 4 {
+			c.fail("past keys %v and values %v", c.tensor(4).Shape(), c.tensor(5).Shape())
+		}
+		past = c.tensor(4).Dim(2)
 		k, v = tensor.Concat(2, c.tensor(4), k), tensor.Concat(2, c.tensor(5), v)
 	}
 	n, heads, rows, cols := q.Dim(0), q.Dim(1), q.Dim(2), k.Dim(2)

@@ -284,7 +284,7 @@ func clip(c *call) []val {
 		return one1(x)
 	case lo == 0 && math.IsInf(hi, 1) && x.DType() == tensor.Float32:
 		return one1(x.Relu())
-	case x.DType() != tensor.Float32: // beyond the range of integers is nothing
+	case x.DType() != tensor.Float32 && (lo < -math.MaxInt32 || hi > math.MaxInt32): // beyond the range of integers is nothing
 		if lo > math.MinInt32 {
 			x = x.Maximum(integerOf(int(min(lo, math.MaxInt32))))
 		}

@@ -360,7 +360,9 @@ func (s *sample) result() elem {
 	case "NonZero":
 		return elemInt64
 	case "QuantizeLinear":
-		return s.inputs[2].kind
+		if len(s.inputs) > 2 {
+			return s.inputs[2].kind
+		}
 	}
 	return elemFloat
 }
