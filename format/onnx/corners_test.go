@@ -12,7 +12,7 @@ import (
 // models: testdata/corners.json, written by
 //
 //	go test ./format/onnx -run TestImportedCorners -update
-func TestImportedCorners(t *testing.T) { compareSamples(t, corners(), "testdata/corners.json") }
+func TestImportedCorners(t *testing.T) { compareOperators(t, "testdata/corners.json", corners()) }
 
 func init() {
 	// ONNX's own tests try these, or a test below.
