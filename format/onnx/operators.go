@@ -77,7 +77,7 @@ func fromEnd(x tt, n int) tt { return tensor.Where(x.Lt(integerOf(0)), x.AddScal
 
 func init() {
 	register(map[string]func(c *call) []val{
-		"Abs": unary(tt.Abs), "Neg": unary(tt.Neg), "Exp": unary(tt.Exp), "Log": unary(tt.Log), "Sqrt": unary(tt.Sqrt), "Reciprocal": unary(tt.Reciprocal),
+		"Exp": unary(tt.Exp), "Log": unary(tt.Log), "Sqrt": unary(tt.Sqrt), "Reciprocal": unary(tt.Reciprocal),
 		"Sin": unary(tt.Sin), "Cos": unary(tt.Cos), "Tanh": unary(tt.Tanh), "Sigmoid": unary(tt.Sigmoid), "Erf": unary(tt.Erf), "Relu": unary(tt.Relu),
 		"Floor": unary(tt.Floor), "Ceil": unary(tt.Ceil), "Round": unary(tt.Round), "Sign": unary(tt.Sign), "Not": unary(tt.Not),
 		"Identity": unary(same), "Softplus": unary(tt.Softplus), "Mish": unary(tt.Mish), "HardSwish": unary(tt.Hardswish),
@@ -86,11 +86,10 @@ func init() {
 		"IsNaN":    unary(func(x tt) tt { return x.Ne(x) }),
 		"IsInf":    isInf,
 
-		"Add": operands(tt.Add), "Sub": operands(tt.Sub), "Mul": operands(tt.Mul), "Div": operands(tt.Div),
 		"Equal": operands(tt.Eq), "Less": operands(tt.Lt), "LessOrEqual": operands(tt.Le), "Greater": operands(tt.Gt), "GreaterOrEqual": operands(tt.Ge),
-		"And": operands(tt.And), "Or": operands(tt.Or), "Xor": operands(tt.Ne), "MatMul": operands(tt.MatMul),
+		"And": operands(tt.And), "Or": operands(tt.Or), "Xor": operands(tt.Ne),
 		"PRelu": operands(func(x, slope tt) tt { return tensor.Where(x.Gt(tensor.Scalar(0)), x, x.Mul(slope)) }),
-		"Pow":   power, "Mod": modulo,
+		"Mod":   modulo,
 
 		"Max": variadic(tt.Maximum), "Min": variadic(tt.Minimum), "Sum": variadic(tt.Add),
 		"Mean": func(c *call) []val {
@@ -131,11 +130,10 @@ func init() {
 		}),
 		"Clip": clip, "Cast": cast, "CastLike": castLike,
 
-		"ReduceSum": reduceOp(same, tt.Sum), "ReduceMean": reduceOp(same, tt.Mean), "ReduceMax": reduceOp(same, tt.Amax), "ReduceMin": reduceOp(same, tt.Amin),
-		"ReduceProd": reduceOp(same, tt.Prod), "ReduceL1": reduceOp(tt.Abs, tt.Sum), "ReduceSumSquare": reduceOp(tt.Square, tt.Sum),
+		"ReduceMean": reduceOp(same, tt.Mean), "ReduceMax": reduceOp(same, tt.Amax), "ReduceMin": reduceOp(same, tt.Amin),
 		"ReduceL2": reduceOp(tt.Square, func(x tt, d ...int) tt { return x.Sum(d...).Sqrt() }), "ReduceLogSumExp": reduceOp(same, tt.LogSumExp),
 		"ReduceLogSum": reduceOp(same, func(x tt, d ...int) tt { return x.Sum(d...).Log() }),
-		"ArgMax":       arg(tt.Argmax), "ArgMin": arg(tt.Argmin), "CumSum": cumSum,
+		"ArgMax":       arg(tt.Argmax), "ArgMin": arg(tt.Argmin),
 		"Softmax": softmax(tt.Softmax), "LogSoftmax": softmax(tt.LogSoftmax),
 
 		"Constant": constant, "ConstantOfShape": constantOfShape, "Shape": shapeOf, "Size": sizeOf, "Range": rangeOf,
@@ -151,14 +149,6 @@ func init() {
 
 		"Gemm": gemm, "Einsum": einsum, "QuantizeLinear": quantizeLinear, "DequantizeLinear": dequantizeLinear,
 	})
-}
-
-func power(c *call) []val {
-	x, y := c.tensor(0), c.tensor(1)
-	if v := c.in[1]; v.h != nil && len(v.h.v) == 1 && len(v.h.shape) <= x.Dims() && x.DType() == tensor.Float32 {
-		return one1(x.PowScalar(v.h.v[0])) // defined for negative x, and a product
-	}
-	return one1(x.Pow(y).To(x.DType().Compute()))
 }
 
 func modulo(c *call) []val {
@@ -229,14 +219,7 @@ func cast(c *call) []val {
 	if elemSize[kind] == 0 {
 		c.fail("to element type %d", kind)
 	}
-	x := c.tensor(0)
-	if bits, signed := narrow(kind); bits > 0 { // wider in memory, so wrap
-		x = x.To(tensor.Int32).Mod(integerOf(1 << bits))
-		if signed {
-			x = tensor.Where(x.Ge(integerOf(1<<(bits-1))), x.Sub(integerOf(1<<bits)), x)
-		}
-	}
-	return one1(x.To(dtype(kind)))
+	return one1(wrapped(c.tensor(0), kind).To(dtype(kind)))
 }
 
 func castLike(c *call) []val {
@@ -266,7 +249,12 @@ func cumSum(c *call) []val {
 	if reverse {
 		x = x.Flip(d)
 	}
-	y := x.CumSum(d)
+	y := x
+	if kind := c.kind(0); integers(x) && saturates(kind) {
+		y = c.sumLong(x, x.Dim(d), func(x tt) tt { return x.CumSum(d) })
+	} else {
+		y = wrapped(x.CumSum(d), kind)
+	}
 	if c.int("exclusive", 0) != 0 { // what came before: later by one
 		pads := make([][2]int, x.Dims())
 		pads[d] = [2]int{1, 0}
