@@ -81,8 +81,10 @@ func init() {
 		"Sin": unary(tt.Sin), "Cos": unary(tt.Cos), "Tanh": unary(tt.Tanh), "Sigmoid": unary(tt.Sigmoid), "Erf": unary(tt.Erf), "Relu": unary(tt.Relu),
 		"Floor": unary(tt.Floor), "Ceil": unary(tt.Ceil), "Round": unary(tt.Round), "Sign": unary(tt.Sign), "Not": unary(tt.Not),
 		"Identity": unary(same), "Softplus": unary(tt.Softplus), "Mish": unary(tt.Mish), "HardSwish": unary(tt.Hardswish),
-		"Tan":      unary(func(x tt) tt { return x.Sin().Div(x.Cos()) }),
-		"Softsign": unary(func(x tt) tt { return x.Div(x.Abs().AddScalar(1)) }),
+		"Tan":  unary(func(x tt) tt { return x.Sin().Div(x.Cos()) }),
+		"Acos": unary(tt.Acos), "Acosh": unary(tt.Acosh), "Asin": unary(tt.Asin), "Asinh": unary(tt.Asinh), "Atan": unary(tt.Atan), "Atanh": unary(tt.Atanh),
+		"Cosh": unary(tt.Cosh), "Sinh": unary(tt.Sinh),
+		"Softsign": unary(softsign),
 		"IsNaN":    unary(func(x tt) tt { return x.Ne(x) }),
 		"IsInf":    isInf,
 

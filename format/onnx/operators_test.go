@@ -66,9 +66,10 @@ func positive(name string, shape ...int) array {
 	return a
 }
 
-func longs(name string, v ...float64) array { return array{name, elemInt64, []int{len(v)}, v} }
-func single(name string, v float64) array   { return array{name, elemFloat, nil, []float64{v}} }
-func typed(kind elem, a array) array        { a.kind = kind; return a }
+func longs(name string, v ...float64) array  { return array{name, elemInt64, []int{len(v)}, v} }
+func shorts(name string, v ...float64) array { return array{name, elemInt32, []int{len(v)}, v} }
+func single(name string, v float64) array    { return array{name, elemFloat, nil, []float64{v}} }
+func typed(kind elem, a array) array         { a.kind = kind; return a }
 
 func textAttr(name, v string) *attrProto {
 	return &attrProto{Name: name, Type: attrString, S: []byte(v)}
@@ -92,12 +93,17 @@ func samples() []sample {
 		list = append(list, sample{name, opset, in, nodes, "y"})
 	}
 	for _, u := range []string{"Abs", "Neg", "Exp", "Reciprocal", "Sin", "Cos", "Tan", "Tanh", "Sigmoid", "Erf", "Relu", "Floor", "Ceil", "Round", "Sign",
-		"Softplus", "Softsign", "HardSwish", "HardSigmoid", "Elu", "Selu", "Celu", "LeakyRelu", "ThresholdedRelu", "Gelu", "Mish", "Identity", "Softmax", "LogSoftmax"} {
+		"Softplus", "Softsign", "HardSwish", "HardSigmoid", "Elu", "Selu", "Celu", "LeakyRelu", "ThresholdedRelu", "Gelu", "Mish", "Identity", "Asinh", "Atan", "Cosh", "Sinh", "Softmax", "LogSoftmax"} {
 		add(u, op(u, "x"), noise("x", 3, 5))
 	}
 	for _, u := range []string{"Log", "Sqrt"} {
 		add(u, op(u, "x"), positive("x", 3, 5))
 	}
+	inside := func() array { return scaled(0.2, noise("x", 3, 5)) }
+	for _, u := range []string{"Asin", "Acos", "Atanh"} {
+		add(u, op(u, "x"), inside())
+	}
+	add("Acosh", []*nodeProto{{OpType: "Exp", Input: []string{"x"}, Output: []string{"e"}}, {OpType: "Add", Input: []string{"e", "one"}, Output: []string{"s"}}, {OpType: "Acosh", Input: []string{"s"}, Output: []string{"y"}}}, noise("x", 3, 5), single("one", 1))
 	add("Gelu tanh", op("Gelu", "x", textAttr("approximate", "tanh")), noise("x", 3, 5))
 	add("HardSigmoid numbers", op("HardSigmoid", "x", float("alpha", 0.3), float("beta", 0.4)), noise("x", 3, 5))
 	add("Elu alpha", op("Elu", "x", float("alpha", 0.7)), noise("x", 3, 5))
@@ -377,8 +383,9 @@ func numbers(kind elem, b []byte) []float64 {
 
 func TestImportedOperators(t *testing.T) {
 	compareOperators(t, operatorsFile, samples())
+	compareOperators(t, sequencesFile, sequenceSamples())
 	tried := map[string]bool{}
-	for _, s := range slices.Concat(samples(), visionSamples()) {
+	for _, s := range slices.Concat(samples(), sequenceSamples(), visionSamples()) {
 		for _, n := range s.nodes {
 			tried[n.kind()] = true
 		}

@@ -29,6 +29,14 @@ const (
 	OpRound
 	OpSign
 	OpNot
+	OpAcos
+	OpAcosh
+	OpAsin
+	OpAsinh
+	OpAtan
+	OpAtanh
+	OpCosh
+	OpSinh
 
 	OpAdd
 	OpSub
@@ -114,6 +122,7 @@ var Table [numOps]Row
 func init() {
 	sym := [2]float64{-2, 2}
 	pos := [2]float64{0.2, 3}
+	inner := [2]float64{-0.8, 0.8}
 	Table = [numOps]Row{
 		OpCast: {Name: "cast", Arity: 1, ONNX: "Cast", Doc: "x converted to another element type", Cost: 1,
 			Grad: func(n, g *Node) []*Node {
@@ -272,8 +281,42 @@ func init() {
 		OpRand: {Name: "rand", Arity: 3, Kind: Fixed, Result: F32, Cost: 40,
 			Doc:  "uniform in [0, 1): Philox2x32-10 of the counter (a, b) under the key c, 24 bits of it",
 			WGSL: "weft_rand($0, $1, $2)", WGSLInt: "weft_rand($0, $1, $2)", Helper: "weft_rand"},
+		// Inverse trigonometric and hyperbolic functions. Outside of their domains they
+		// are not a number.
+		OpAcos: {Name: "acos", Arity: 1, ONNX: "Acos", Doc: "arc cosine of x, in radians", Domain: inner, Cost: 10,
+			F32: f1(math.Acos), WGSL: "weft_arc($0, 1)", Helper: "weft_arc",
+			Grad: func(n, g *Node) []*Node { return []*Node{Neg(Mul(g, Unary(OpRsqrt, circle(n.In[0]))))} }},
+		OpAcosh: {Name: "acosh", Arity: 1, ONNX: "Acosh", Doc: "area hyperbolic cosine of x", Domain: [2]float64{1.3, 3}, Cost: 12,
+			F32: f1(math.Acosh), WGSL: "weft_area($0, 1)", Helper: "weft_area",
+			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpRsqrt, Neg(circle(n.In[0]))))} }},
+		OpAsin: {Name: "asin", Arity: 1, ONNX: "Asin", Doc: "arc sine of x, in radians", Domain: inner, Cost: 10,
+			F32: f1(math.Asin), WGSL: "weft_arc($0, 0)", Helper: "weft_arc",
+			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpRsqrt, circle(n.In[0])))} }},
+		OpAsinh: {Name: "asinh", Arity: 1, ONNX: "Asinh", Doc: "area hyperbolic sine of x", Domain: sym, Cost: 12,
+			F32: f1(math.Asinh), WGSL: "weft_area($0, 0)", Helper: "weft_area",
+			Grad: func(n, g *Node) []*Node {
+				return []*Node{Div(g, Unary(OpCosh, n))} // sqrt(1 + x^2), which may be too large on its way
+			}},
+		OpAtan: {Name: "atan", Arity: 1, ONNX: "Atan", Doc: "arc tangent of x, in radians", Domain: sym, Cost: 8,
+			F32: f1(math.Atan), WGSL: "weft_atan($0)", Helper: "weft_atan",
+			Grad: func(n, g *Node) []*Node {
+				x := n.In[0]
+				return []*Node{Div(g, Add(one(x), Mul(x, x)))}
+			}},
+		OpAtanh: {Name: "atanh", Arity: 1, ONNX: "Atanh", Doc: "area hyperbolic tangent of x", Domain: inner, Cost: 12,
+			F32: f1(math.Atanh), WGSL: "weft_area($0, 2)", Helper: "weft_area",
+			Grad: func(n, g *Node) []*Node { return []*Node{Div(g, circle(n.In[0]))} }},
+		OpCosh: {Name: "cosh", Arity: 1, ONNX: "Cosh", Doc: "hyperbolic cosine of x", Domain: sym, Cost: 10,
+			F32: f1(math.Cosh), WGSL: "weft_hyperbolic($0, 1)", Helper: "weft_hyperbolic",
+			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpSinh, n.In[0]))} }},
+		OpSinh: {Name: "sinh", Arity: 1, ONNX: "Sinh", Doc: "hyperbolic sine of x", Domain: sym, Cost: 10,
+			F32: f1(math.Sinh), WGSL: "weft_hyperbolic($0, 0)", Helper: "weft_hyperbolic",
+			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpCosh, n.In[0]))} }},
 	}
 }
+
+// circle is 1 - x^2, without cancellation near 1.
+func circle(x *Node) *Node { return Mul(Sub(one(x), x), Add(one(x), x)) }
 
 // pick is the gradient of maximum and minimum: to a where first holds, to b
 // elsewhere, and in halves where both are equal, as PyTorch does.

@@ -111,3 +111,111 @@ fn weft_rand(a: i32, b: i32, c: i32) -> f32 {
 fn weft_half(x: f32) -> f16 {
   return f16(select(x, x * 3.0e38, abs(x) >= 65520.0));
 }
+
+// Arc tangent: a third of the range each around 0, 1 and infinity, then Cephes'
+// polynomial (Moshier). WGSL's own may be wrong by 4096 units in the last place.
+fn weft_atan(x: f32) -> f32 {
+  let a = abs(x);
+  let far = a > 2.4142136;
+  let near = a <= 0.41421356;
+  var r = (a - 1.0) / (a + 1.0);
+  r = select(r, a, near);
+  r = select(r, -1.0 / a, far);
+  let z = r * r;
+  let p = (((8.05374449538e-2 * z - 1.38776856032e-1) * z + 1.99777106478e-1) * z - 3.33329491539e-1) * z * r;
+  let y = select(select(0.78539816, 0.0, near), 1.5707964, far) + (r + p);
+  let bits = bitcast<u32>(x);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) {
+    return x;
+  }
+  return bitcast<f32>(bitcast<u32>(y) | (bits & 0x80000000u));
+}
+
+// Arc sine (kind 0) and cosine (kind 1), by Cephes' polynomial up to 1/2 and from
+// there by asin(x) = pi/2 - 2 asin(sqrt((1 - x) / 2)).
+fn weft_arc(x: f32, kind: i32) -> f32 {
+  let bits = bitcast<u32>(x);
+  let a = abs(x);
+  let upper = a > 0.5;
+  let z = select(a * a, 0.5 * (1.0 - a), upper);
+  let w = select(a, sqrt(max(z, 0.0)), upper);
+  let p = ((((4.2163199048e-2 * z + 2.4181311049e-2) * z + 4.5470025998e-2) * z + 7.4953002686e-2) * z + 1.6666752422e-1) * z * w + w;
+  let negative = (bits & 0x80000000u) != 0u;
+  var y = bitcast<f32>(bitcast<u32>(select(p, 1.5707964 - 2.0 * p, upper)) | (bits & 0x80000000u));
+  if (kind == 1) {
+    y = select(1.5707964 - y, select(2.0 * p, 3.1415927 - 2.0 * p, negative), upper);
+  }
+  // Not a number beyond 1, which the bits say also where comparisons of such are left open.
+  return bitcast<f32>(select(bitcast<u32>(y), 0x7fc00000u, (bits & 0x7fffffffu) > 0x3f800000u));
+}
+
+// Area hyperbolic sine (kind 0), cosine (1) and tangent (2), all as log(1 + u) of
+// a u without cancellation: that is a series of u/(2+u) near 0, and from there the
+// logarithm by exponent and mantissa, since WGSL's own is only as good as 2^-21.
+fn weft_area(x: f32, kind: i32) -> f32 {
+  let bits = bitcast<u32>(x);
+  let size = bits & 0x7fffffffu;
+  let a = abs(x);
+  let far = kind != 2 && a > 1.0e9; // log(2 a), whose square may be too large
+  var u = a + a * a / (1.0 + sqrt(1.0 + a * a));
+  if (kind == 1) {
+    let t = x - 1.0;
+    u = t + sqrt(max(t * (t + 2.0), 0.0));
+  } else if (kind == 2) {
+    u = 2.0 * a / max(1.0 - a, 1.0e-9);
+  }
+  let s = select(1.0 + u, a, far);
+  let b = bitcast<u32>(s);
+  var e = f32(i32(b >> 23u) - 127);
+  var m = bitcast<f32>((b & 0x007fffffu) | 0x3f800000u);
+  if (m > 1.4142135) {
+    m *= 0.5;
+    e += 1.0;
+  }
+  let small = !far && u < 0.41;
+  let r = select((m - 1.0) / (m + 1.0), u / (2.0 + u), small);
+  e = select(e, 0.0, small) + select(0.0, 1.0, far);
+  let z = r * r;
+  let p = 2.0 * r * (1.0 + z * (0.33333334 + z * (0.2 + z * (0.14285715 + z * 0.11111111))));
+  var y = e * 0.693359375 + (p - e * 2.1219444e-4);
+  if (kind == 2) {
+    y *= 0.5;
+  }
+  var out = bitcast<u32>(y);
+  var wrong = size > 0x7f800000u;
+  if (size == 0x7f800000u) {
+    out = size;
+  }
+  if (kind == 1) {
+    wrong = wrong || size < 0x3f800000u || bits > 0x7f800000u;
+  } else {
+    out |= bits & 0x80000000u;
+  }
+  if (kind == 2) {
+    wrong = wrong || size > 0x3f800000u;
+    out = select(out, 0x7f800000u | (bits & 0x80000000u), size == 0x3f800000u);
+  }
+  return bitcast<f32>(select(out, 0x7fc00000u, wrong));
+}
+
+// Hyperbolic sine (kind 0) and cosine (kind 1): a series near 0, and from there
+// by h = e^|x| / 2, which has no overflow where the results have none.
+fn weft_hyperbolic(x: f32, kind: i32) -> f32 {
+  let bits = bitcast<u32>(x);
+  let a = min(abs(x), 100.0);
+  let n = round(a * 1.442695);
+  let r = (a - n * 0.693359375) + n * 2.1219444e-4;
+  let p = 1.0 + (r + r * r * (0.5 + r * (1.6666665e-1 + r * (4.1665795e-2 + r * (8.3334519e-3 + r * (1.3981999e-3 + r * 1.9875691e-4))))));
+  let k = i32(n) - 1;
+  let h = p * bitcast<f32>(u32(k / 2 + 127) << 23u) * bitcast<f32>(u32(k - k / 2 + 127) << 23u);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) {
+    return x;
+  }
+  if (kind == 1) {
+    return h + 0.25 / h;
+  }
+  let z = a * a;
+  let series = a + a * z * (1.6666667e-1 + z * (8.3333309e-3 + z * (1.9841341e-4 + z * 2.7557319e-6)));
+  let y = select(h - 0.25 / h, series, a < 1.0);
+  return bitcast<f32>(bitcast<u32>(y) | (bits & 0x80000000u));
+}
