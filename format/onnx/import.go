@@ -270,7 +270,7 @@ func (n *Network) Structure() ([]byte, error) {
 	p.Graph = &g
 	g.Initializer, g.Input = nil, nil
 	for _, t := range n.model.proto.Graph.Initializer {
-		if n.values[t.Name].t != nil {
+		if v := n.values[t.Name].t; v != nil && v.IsVariable() {
 			bare := &tensorProto{Dims: t.Dims, DataType: t.DataType, Name: t.Name, DataLocation: 1, External: []*entryProto{{"location", location}}}
 			t = bare
 		}
