@@ -321,7 +321,7 @@ func TestServiceWorker(t *testing.T) {
 func TestBounds(t *testing.T) {
 	c := parts(t)
 	var log bytes.Buffer
-	c.maxWASM, c.maxCode = 6000, 2000
+	c.maxWASM, c.maxCode = 2000, 6000
 	if err := pack(c, &log); err != nil || !strings.Contains(log.String(), "WebAssembly                    4000") {
 		t.Errorf("%v\n%s", err, &log)
 	}
