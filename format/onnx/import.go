@@ -43,7 +43,7 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 	for _, out := range g.Output {
 		n.used[out.Name] = true
 	}
-	if err := unsupported(g); err != nil {
+	if err := m.unsupported(); err != nil {
 		return nil, err
 	}
 	order, err := sorted(g)
@@ -60,18 +60,25 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 	return n, n.try()
 }
 
-// unsupported lists the nodes whose operators are not known.
-func unsupported(g *graphProto) error {
-	var list []string
+// unsupported lists the nodes whose operators are not known, or which have what
+// their operator has not.
+func (m *Model) unsupported() error {
+	var list, odd []string
+	g := m.proto.Graph
 	for _, n := range g.Node {
 		if operators[n.kind()] == nil {
 			list = append(list, n.label())
+		} else if err := n.check(m.opset); err != nil {
+			odd = append(odd, err.Error())
 		}
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && len(odd) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d of %d nodes have operators that are not known:\n  %s", ErrUnsupported, len(list), len(g.Node), strings.Join(list, "\n  "))
+	if len(list) == 0 {
+		return fmt.Errorf("%w: %s", ErrUnsupported, strings.Join(odd, "\n  "))
+	}
+	return fmt.Errorf("%w: %d of %d nodes have operators that are not known:\n  %s", ErrUnsupported, len(list), len(g.Node), strings.Join(append(list, odd...), "\n  "))
 }
 
 // sorted puts the nodes into an order in which inputs come first.

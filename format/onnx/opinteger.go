@@ -20,7 +20,7 @@ const (
 func init() {
 	two := func(plain func(a, b tt) tt, op ir.Op, saturating func(a, b tt) tt) func(c *call) []val {
 		return func(c *call) []val {
-			a, b := c.tensor(0), c.tensor(1)
+			a, b := c.tensor(0), c.second()
 			return one1(c.whole(plain(a, b), op, func() tt { return saturating(a, b) }, a, b))
 		}
 	}
@@ -62,9 +62,9 @@ func (c *call) whole(plain tt, op ir.Op, saturating func() tt, in ...tt) tt {
 	if !saturates(kind) {
 		return wrapped(plain, kind)
 	}
-	list := make([]span, len(in))
+	list := make([]interval, len(in))
 	for i, x := range in {
-		list[i] = spanOf(x.Node(), 0)
+		list[i] = intervalOf(x.Node(), 0)
 	}
 	if list[0].under(op, list[len(list)-1]).fits() {
 		return unsigned(plain, kind)
@@ -75,7 +75,7 @@ func (c *call) whole(plain tt, op ir.Op, saturating func() tt, in ...tt) tt {
 // unsigned is x where it must not be negative: what fell below 0 has wrapped to the
 // top, where it saturates.
 func unsigned(x tt, kind elem) tt {
-	if kind != elemUint32 && kind != elemUint64 || spanOf(x.Node(), 0).lo >= 0 {
+	if kind != elemUint32 && kind != elemUint64 || intervalOf(x.Node(), 0).lo >= 0 {
 		return x
 	}
 	return tensor.Where(x.Lt(integerOf(0)), integerOf(most), x)
@@ -97,24 +97,24 @@ func wrapped(x tt, kind elem) tt {
 // addLong is a + b, within the range of Int32. A sum that wrapped is on the wrong
 // side of a.
 func addLong(a, b tt) tt {
-	if spanOf(a.Node(), 0).signed() && !spanOf(b.Node(), 0).signed() {
+	if intervalOf(a.Node(), 0).signed() && !intervalOf(b.Node(), 0).signed() {
 		a, b = b, a
 	}
-	s, r := a.Add(b), spanOf(b.Node(), 0)
+	s, r := a.Add(b), intervalOf(b.Node(), 0)
 	up := tensor.Where(s.Lt(a), integerOf(most), s)
 	down := tensor.Where(s.Gt(a), integerOf(least), s)
 	return bySign(b, r, up, down)
 }
 
 func subLong(a, b tt) tt {
-	s, r := a.Sub(b), spanOf(b.Node(), 0)
+	s, r := a.Sub(b), intervalOf(b.Node(), 0)
 	down := tensor.Where(s.Gt(a), integerOf(least), s)
 	up := tensor.Where(s.Lt(a), integerOf(most), s)
 	return bySign(b, r, down, up)
 }
 
 // bySign is x where b is not negative and y where it is; r are the values of b.
-func bySign(b tt, r span, x, y tt) tt {
+func bySign(b tt, r interval, x, y tt) tt {
 	switch {
 	case r.lo >= 0:
 		return x
@@ -147,8 +147,8 @@ func divLong(a, b tt) tt {
 // sumLong adds up by f, which is a sum over n elements at most: in three digits, whose
 // sums fit, and which are put together if that does.
 func (c *call) sumLong(x tt, n int, f func(x tt) tt) tt {
-	r := spanOf(x.Node(), 0)
-	if (span{r.lo * float64(n), r.hi * float64(n)}).fits() {
+	r := intervalOf(x.Node(), 0)
+	if (interval{r.lo * float64(n), r.hi * float64(n)}).fits() {
 		return f(x)
 	}
 	if n > 1<<20 {
@@ -189,6 +189,19 @@ func wholeSum(plain func(c *call) []val, g func(x tt) tt) func(c *call) []val {
 	}
 }
 
+func cumSum(c *call) []val {
+	kind := c.kind(0)
+	return cumulative(func(x tt, d int) tt {
+		if integers(x) && saturates(kind) {
+			return c.sumLong(x, x.Dim(d), func(x tt) tt { return x.CumSum(d) })
+		}
+		if integers(x) {
+			return wrapped(x.CumSum(d), kind)
+		}
+		return x.CumSum(d)
+	}, 0)(c)
+}
+
 func wholeProd(c *call) []val {
 	x, kind := c.tensor(0), c.kind(0)
 	plain := reduceOp(same, tt.Prod)
@@ -205,7 +218,7 @@ func wholeProd(c *call) []val {
 
 // power is a to the power b. Integers are multiplied, by squaring, and saturate.
 func power(c *call) []val {
-	x, y := c.tensor(0), c.tensor(1)
+	x, y := c.tensor(0), c.second()
 	number := math.NaN()
 	if v := c.in[1]; v.h != nil && len(v.h.v) == 1 && len(v.h.shape) <= x.Dims() {
 		number = v.h.v[0]
@@ -257,7 +270,7 @@ func matMul(c *call) []val {
 		return one1(a.MatMul(b))
 	}
 	k := a.Dim(-1)
-	if p := spanOf(a.Node(), 0).under(ir.OpMul, spanOf(b.Node(), 0)); max(-p.lo, p.hi)*float64(k) < 1<<24 {
+	if p := intervalOf(a.Node(), 0).under(ir.OpMul, intervalOf(b.Node(), 0)); max(-p.lo, p.hi)*float64(k) < 1<<24 {
 		return one1(a.MatMul(b).To(tensor.Int32))
 	}
 	row, column := a.Dims() == 1, b.Dims() == 1

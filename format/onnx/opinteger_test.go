@@ -10,8 +10,8 @@ import (
 	"github.com/weft-ml/weft/tensor"
 )
 
-// corners are integers whose sums and products leave 32 bits in every way.
-var corners = []float64{0, 1, -1, 2, -3, 46340, 46341, -46341, 65536, -65536, 3000000, 1<<30 + 1, -1 << 30, math.MaxInt32, math.MaxInt32 - 1, math.MinInt32, math.MinInt32 + 1}
+// farIntegers are integers whose sums and products leave 32 bits in every way.
+var farIntegers = []float64{0, 1, -1, 2, -3, 46340, 46341, -46341, 65536, -65536, 3000000, 1<<30 + 1, -1 << 30, math.MaxInt32, math.MaxInt32 - 1, math.MinInt32, math.MinInt32 + 1}
 
 // onDevices runs a network on the CPU and, if there is one, by WebGPU.
 func onDevices(t *testing.T, n *Network, in []*tensor.Tensor, check func(device string, out []*tensor.Tensor)) {
@@ -54,8 +54,8 @@ func wraps(v *big.Int) int32 {
 // 64-bit integers saturate at 32, 32-bit ones wrap.
 func TestIntegersThatLeaveTheirType(t *testing.T) {
 	var a, b []float64
-	for _, x := range corners {
-		for _, y := range corners {
+	for _, x := range farIntegers {
+		for _, y := range farIntegers {
 			a, b = append(a, x), append(b, y)
 		}
 	}
@@ -159,13 +159,13 @@ func TestShortIntegers(t *testing.T) {
 // Positions are known to be small, and nothing guards their arithmetic.
 func TestPositionsHaveNoGuard(t *testing.T) {
 	i := tensor.Arange(100)
-	if s := spanOf(i.MulScalar(20).AddScalar(3).Node(), 0); s != (span{3, 1983}) {
+	if s := intervalOf(i.MulScalar(20).AddScalar(3).Node(), 0); s != (interval{3, 1983}) {
 		t.Errorf("%v", s)
 	}
-	if s := spanOf(i.MulScalar(1<<28).Node(), 0); s != anything {
+	if s := intervalOf(i.MulScalar(1<<28).Node(), 0); s != anything {
 		t.Errorf("%v", s)
 	}
-	if s := spanOf(tensor.FromInts([]int32{5, -7, 2}).Clamp(-3, 4).Node(), 0); s != (span{-3, 4}) {
+	if s := intervalOf(tensor.FromInts([]int32{5, -7, 2}).Clamp(-3, 4).Node(), 0); s != (interval{-3, 4}) {
 		t.Errorf("%v", s)
 	}
 }

@@ -63,7 +63,7 @@ func (c *call) sized(i, z int, shape func(zero tt) tt) (x tt, most float64) {
 	}
 	zero := c.tensor(z).To(tensor.Int32)
 	from, to := lo, hi // of the zero points
-	if s := spanOf(zero.Node(), 0); s.lo >= lo && s.hi <= hi {
+	if s := intervalOf(zero.Node(), 0); s.lo >= lo && s.hi <= hi {
 		from, to = s.lo, s.hi
 	}
 	if zero.Len() == 1 {

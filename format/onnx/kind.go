@@ -5,6 +5,9 @@
 package onnx
 
 import (
+	"math"
+
+	"github.com/weft-ml/weft/format/safetensors"
 	"github.com/weft-ml/weft/tensor"
 )
 
@@ -49,7 +52,7 @@ func (c *call) resultKind(i int) elem {
 	}
 	switch op {
 	case "Cast":
-		return elem(c.int("to", 0))
+		return c.castTo()
 	case "CastLike", "Where":
 		return c.kind(1)
 	case "OneHot":
@@ -89,3 +92,71 @@ func (c *call) typed(out []val) []val {
 	}
 	return out
 }
+
+// castTo is the type that a Cast names; by its name before opset 6.
+func (c *call) castTo() elem {
+	a := c.attr("to")
+	if a == nil {
+		c.fail("no type (to)")
+	}
+	if len(a.S) == 0 {
+		return elem(a.I)
+	}
+	for kind, name := range map[elem]string{
+		elemFloat: "FLOAT", elemUint8: "UINT8", elemInt8: "INT8", elemUint16: "UINT16", elemInt16: "INT16", elemInt32: "INT32", elemInt64: "INT64",
+		elemBool: "BOOL", elemFloat16: "FLOAT16", elemDouble: "DOUBLE", elemUint32: "UINT32", elemUint64: "UINT64", elemString: "STRING",
+	} {
+		if name == string(a.S) {
+			return kind
+		}
+	}
+	c.fail("to %s", quote(string(a.S)))
+	return 0
+}
+
+// toBits is v as kind stores it.
+func toBits(kind elem, v float64) uint64 {
+	switch kind {
+	case elemFloat:
+		return uint64(math.Float32bits(float32(v)))
+	case elemDouble:
+		return math.Float64bits(v)
+	case elemFloat16:
+		return uint64(safetensors.F16Bits(float32(v)))
+	case elemBfloat16:
+		return uint64(math.Float32bits(float32(v)) >> 16)
+	case elemUint64:
+		return uint64(v)
+	}
+	return uint64(int64(v))
+}
+
+// fromBits is what kind stores as b.
+func fromBits(kind elem, b uint64) float64 {
+	switch kind {
+	case elemFloat:
+		return float64(math.Float32frombits(uint32(b)))
+	case elemDouble:
+		return math.Float64frombits(b)
+	case elemFloat16:
+		return float64(safetensors.F16Value(uint16(b)))
+	case elemBfloat16:
+		return float64(safetensors.BF16Value(uint16(b)))
+	case elemInt8:
+		return float64(int8(b))
+	case elemInt16:
+		return float64(int16(b))
+	case elemInt32:
+		return float64(int32(b))
+	case elemInt64:
+		return float64(int64(b))
+	case elemUint64:
+		return float64(b)
+	case elemBool:
+		return truth(byte(b) != 0)
+	}
+	return float64(b & (1<<(8*elemSize[kind]) - 1))
+}
+
+// toKind converts x to kind. Fewer bits wrap, because they are wider in memory.
+func toKind(x tt, kind elem) tt { return wrapped(x, kind).To(dtype(kind)) }

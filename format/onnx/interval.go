@@ -10,74 +10,74 @@ import (
 	"github.com/weft-ml/weft/tensor"
 )
 
-// span is the least and the greatest value that an integer may have.
-type span struct{ lo, hi float64 }
+// interval is the least and the greatest value that an integer may have.
+type interval struct{ lo, hi float64 }
 
-var anything = span{math.MinInt32, math.MaxInt32}
+var anything = interval{math.MinInt32, math.MaxInt32}
 
-func (s span) fits() bool { return s.lo >= math.MinInt32 && s.hi <= math.MaxInt32 }
+func (s interval) fits() bool { return s.lo >= math.MinInt32 && s.hi <= math.MaxInt32 }
 
 // signed reports whether both signs occur.
-func (s span) signed() bool { return s.lo < 0 && s.hi > 0 }
+func (s interval) signed() bool { return s.lo < 0 && s.hi > 0 }
 
-func (s span) join(o span) span { return span{min(s.lo, o.lo), max(s.hi, o.hi)} }
+func (s interval) join(o interval) interval { return interval{min(s.lo, o.lo), max(s.hi, o.hi)} }
 
 // under are the values of op of s and o, without regard to what fits.
-func (s span) under(op ir.Op, o span) span {
+func (s interval) under(op ir.Op, o interval) interval {
 	switch op {
 	case ir.OpAdd:
-		return span{s.lo + o.lo, s.hi + o.hi}
+		return interval{s.lo + o.lo, s.hi + o.hi}
 	case ir.OpSub:
-		return span{s.lo - o.hi, s.hi - o.lo}
+		return interval{s.lo - o.hi, s.hi - o.lo}
 	case ir.OpMul:
 		a, b, c, d := s.lo*o.lo, s.lo*o.hi, s.hi*o.lo, s.hi*o.hi
-		return span{min(a, b, c, d), max(a, b, c, d)}
+		return interval{min(a, b, c, d), max(a, b, c, d)}
 	case ir.OpNeg:
-		return span{-s.hi, -s.lo}
+		return interval{-s.hi, -s.lo}
 	case ir.OpDiv:
 		if o.lo > -1 || o.hi < -1 || s.lo > math.MinInt32 {
 			m := max(-s.lo, s.hi)
-			return span{-m, m}
+			return interval{-m, m}
 		}
-		return span{math.MinInt32, -math.MinInt32}
+		return interval{math.MinInt32, -math.MinInt32}
 	}
-	return span{math.Inf(-1), math.Inf(1)}
+	return interval{math.Inf(-1), math.Inf(1)}
 }
 
 const (
-	maxSpanDepth = 10
-	maxSpanLeaf  = 1 << 16
+	maxIntervalDepth = 10
+	maxIntervalLeaf  = 1 << 16
 )
 
-// spanOf bounds the values of the integers or truth values n.
-func spanOf(n *ir.Node, depth int) span {
+// intervalOf bounds the values of the integers or truth values n.
+func intervalOf(n *ir.Node, depth int) interval {
 	if n.DType == ir.Bool {
-		return span{0, 1}
+		return interval{0, 1}
 	}
 	if n.DType == ir.U8 {
-		return span{0, 255}
+		return interval{0, 255}
 	}
-	if n.DType != ir.I32 || depth > maxSpanDepth {
+	if n.DType != ir.I32 || depth > maxIntervalDepth {
 		return anything
 	}
-	of := func(i int) span { return spanOf(n.In[i], depth+1) }
+	of := func(i int) interval { return intervalOf(n.In[i], depth+1) }
 	s := anything
 	switch n.Op {
 	case ir.OpConst:
-		s = span{n.Value, n.Value}
+		s = interval{n.Value, n.Value}
 	case ir.OpIota:
-		s = span{0, float64(n.Shape[n.Axis] - 1)}
+		s = interval{0, float64(n.Shape[n.Axis] - 1)}
 	case ir.OpLeaf:
-		if n.Leaf.Kind != ir.Data || n.Elems() > maxSpanLeaf {
+		if n.Leaf.Kind != ir.Data || n.Elems() > maxIntervalLeaf {
 			break
 		}
 		data, err := tensor.FromNode(n).ReadInts()
 		if err != nil || len(data) == 0 {
 			break
 		}
-		s = span{float64(data[0]), float64(data[0])}
+		s = interval{float64(data[0]), float64(data[0])}
 		for _, v := range data[1:] {
-			s = s.join(span{float64(v), float64(v)})
+			s = s.join(interval{float64(v), float64(v)})
 		}
 	case ir.OpCast:
 		if n.In[0].DType != ir.F32 && n.In[0].DType != ir.F16 {
@@ -86,44 +86,44 @@ func spanOf(n *ir.Node, depth int) span {
 	case ir.OpReshape, ir.OpPermute, ir.OpExpand, ir.OpSlice, ir.OpUnfold, ir.OpGather, ir.OpMax, ir.OpMin, ir.OpDetach:
 		s = of(0)
 	case ir.OpPad:
-		s = of(0).join(span{n.Value, n.Value})
+		s = of(0).join(interval{n.Value, n.Value})
 	case ir.OpSum:
 		in, k := of(0), float64(n.In[0].Elems()/n.Elems())
-		s = span{in.lo * k, in.hi * k}
+		s = interval{in.lo * k, in.hi * k}
 	case ir.OpWhere:
 		if x, lo, hi, ok := clamp(n); ok {
-			in := spanOf(x, depth+1)
-			s = span{min(max(in.lo, lo), hi), max(min(in.hi, hi), lo)}
+			in := intervalOf(x, depth+1)
+			s = interval{min(max(in.lo, lo), hi), max(min(in.hi, hi), lo)}
 		} else {
 			s = of(1).join(of(2))
 		}
 	case ir.OpMaximum:
 		a, b := of(0), of(1)
-		s = span{max(a.lo, b.lo), max(a.hi, b.hi)}
+		s = interval{max(a.lo, b.lo), max(a.hi, b.hi)}
 	case ir.OpMinimum:
 		a, b := of(0), of(1)
-		s = span{min(a.lo, b.lo), min(a.hi, b.hi)}
+		s = interval{min(a.lo, b.lo), min(a.hi, b.hi)}
 	case ir.OpMod:
 		if b := of(1); b.lo > 0 {
-			s = span{0, b.hi - 1}
+			s = interval{0, b.hi - 1}
 		}
 	case ir.OpAdd, ir.OpSub, ir.OpMul:
 		s = of(0).under(n.Op, of(1))
 	case ir.OpDiv:
 		if a, b := of(0), of(1); b.lo > 0 {
-			s = span{min(a.lo, 0), max(a.hi, 0)}
+			s = interval{min(a.lo, 0), max(a.hi, 0)}
 			if a.lo >= 0 {
 				s.hi = math.Floor(a.hi / b.lo)
 			}
 		}
 	case ir.OpNeg:
-		s = of(0).under(ir.OpNeg, span{})
+		s = of(0).under(ir.OpNeg, interval{})
 	case ir.OpAbs:
 		if a := of(0); a.lo > math.MinInt32 {
-			s = span{0, max(-a.lo, a.hi)}
+			s = interval{0, max(-a.lo, a.hi)}
 		}
 	case ir.OpSign:
-		s = span{-1, 1}
+		s = interval{-1, 1}
 	}
 	if !s.fits() { // it wrapped
 		return anything
