@@ -17,21 +17,27 @@ import (
 
 func init() {
 	register(map[string]func(c *call) []val{"LSTM": lstm, "GRU": gru, "RNN": rnn})
-	for _, op := range []string{"LSTM", "GRU", "RNN"} {
+	for _, op := range recurrents {
 		weighty[op] = true
 	}
 }
 
-// maxUnrolled bounds the steps of recurrent layers and the operators in the
-// bodies of loops that one trace makes: compiling takes time and memory for each.
-const maxUnrolled = 1 << 14
+// recurrents are the operators of this file.
+var recurrents = []string{"LSTM", "GRU", "RNN"}
 
-// unroll makes sure that n more steps may be unrolled.
+// maxUnrolled bounds the operators that the loops and recurrent layers of a network
+// become: compiling takes time and memory for each. A step of a layer counts as some.
+const (
+	maxUnrolled = 1 << 16
+	stepCost    = 8
+)
+
+// unroll makes sure that n more operators may be unrolled.
 func (c *call) unroll(n int) {
-	if n > maxUnrolled || *c.unrolled+n > maxUnrolled {
-		c.fail("a sequence or loop of %d steps: they are unrolled, %d steps at most in all of the network; give its inputs a shorter length (--input NAME=shape)", n, maxUnrolled)
+	if n > maxUnrolled || c.trace.unrolled+n > maxUnrolled {
+		c.fail("the sequence or loop is too long: steps are unrolled, in all of the network to at most %d operators (%d steps of a recurrent layer); choose shorter inputs (--input NAME=shape)", maxUnrolled, maxUnrolled/stepCost)
 	}
-	*c.unrolled += n
+	c.trace.unrolled += n
 }
 
 // recurrent is what the three layers have in common, for one direction.
@@ -151,7 +157,7 @@ func (c *call) recur(gates int, acts []string, step func(r *recurrent, x, h, cel
 		c.fail("input %v, W %v, R %v for a hidden size of %d and %d directions", x.Shape(), w.Shape(), rw.Shape(), n, directions)
 	}
 	steps, samples := x.Dim(time), x.Dim(batch)
-	c.unroll(steps * directions)
+	c.unroll(steps * directions * stepCost)
 	row := func(i, width int) tt { // input i, [directions, width]
 		if !c.has(i) {
 			return nil

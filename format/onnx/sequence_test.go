@@ -102,5 +102,5 @@ func sequenceSamples() []sample {
 	layer("functions", "GRU", 3, 2, "x w r b l h", two, texts("activations", "HardSigmoid", "Elu", "Sigmoid", "Softplus"), floats("activation_alpha", 0.25, 0.7), floats("activation_beta", 0.45))
 	layer("functions", "RNN", 1, 2, "x w r b l h", two, texts("activations", "ThresholdedRelu", "Relu"), floats("activation_alpha", 0.3))
 	layer("functions by default", "LSTM", 4, 1, "x w r b l h c", texts("activations", "HardSigmoid", "Elu", "LeakyRelu"))
-	return list
+	return append(list, controlSamples()...)
 }
