@@ -151,11 +151,9 @@ func init() {
 		"Constant": constant, "ConstantOfShape": constantOfShape, "Shape": shapeOf, "Size": sizeOf, "Range": rangeOf,
 		"Reshape": reshaped, "Flatten": reshaped, "Squeeze": reshaped, "Unsqueeze": reshaped,
 		"Transpose": func(c *call) []val { x := c.tensor(0); return one1(x.Permute(c.perm(x.Dims())...)) },
-		"Concat":    concat, "Split": split, "Slice": sliceOf, "Gather": gather, "GatherElements": gatherElements, "GatherND": gatherND, "ScatterND": scatterND, "Expand": expand, "Tile": tile, "Pad": padOf,
+		"Concat":    concat, "Split": split, "Slice": sliceOf, "Gather": gather, "GatherElements": gatherElements, "GatherND": gatherND, "Expand": expand, "Tile": tile, "Pad": padOf,
 		"Trilu": trilu, "OneHot": oneHot, "DepthToSpace": depthToSpace, "SpaceToDepth": spaceToDepth,
 
-		"Conv": convolution, "ConvTranspose": transposed, "MaxPool": maxPool, "AveragePool": averagePool,
-		"GlobalAveragePool": global(tt.MeanKeep), "GlobalMaxPool": global(tt.AmaxKeep),
 		"BatchNormalization": batchNormalization, "InstanceNormalization": instanceNormalization, "LayerNormalization": layerNormalization,
 		"GroupNormalization": groupNormalization, "RMSNormalization": rmsNormalization, "LpNormalization": lpNormalization, "LRN": lrn,
 		"Resize": resize, "Upsample": resize,

@@ -94,7 +94,7 @@ func Generate(k *kernel.Kernel, opt Options) (*Shader, error) {
 	case kernel.Map:
 		size, groups = w.mapKernel()
 	case kernel.Reduce:
-		size, groups = w.reduceKernel()
+		size, groups, err = w.reduceKernel()
 	case kernel.MatMul:
 		size, groups, err = w.matmulKernel()
 	}

@@ -138,6 +138,7 @@ type TileLimits struct {
 	Invocations      int  // threads of a workgroup
 	Software         bool // the adapter runs on the CPU
 	Quads            bool // subgroups have four threads, and kernels may use them
+	Tuning           *Tuning
 }
 
 // Check says why a tile cannot be used for this product under these limits.

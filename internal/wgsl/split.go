@@ -198,8 +198,9 @@ func split(p *plan.Plan, k *kernel.Kernel, parts, taps int) (first, second *kern
 		stride /= n
 		at = at.Add(kernel.Dim(d, n).Mul(stride))
 	}
-	second.Vals[k.Product.A] = kernel.Val{Kind: kernel.Load, DType: ir.F32, N: -1, Index: at, Mask: -1, Inner: true}
+	// B first: where both operands are one value, that is A.
 	second.Vals[k.Product.B] = kernel.Val{Kind: kernel.Const, DType: ir.F32, Mask: -1}
+	second.Vals[k.Product.A] = kernel.Val{Kind: kernel.Load, DType: ir.F32, N: -1, Index: at, Mask: -1, Inner: true}
 	for i, v := range second.Vals {
 		if v.Kind == kernel.Acc {
 			second.Vals[i] = kernel.Val{Kind: kernel.Result, DType: ir.F32, Mask: -1}
