@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -102,5 +103,5 @@ func sequenceSamples() []sample {
 	layer("functions", "GRU", 3, 2, "x w r b l h", two, texts("activations", "HardSigmoid", "Elu", "Sigmoid", "Softplus"), floats("activation_alpha", 0.25, 0.7), floats("activation_beta", 0.45))
 	layer("functions", "RNN", 1, 2, "x w r b l h", two, texts("activations", "ThresholdedRelu", "Relu"), floats("activation_alpha", 0.3))
 	layer("functions by default", "LSTM", 4, 1, "x w r b l h c", texts("activations", "HardSigmoid", "Elu", "LeakyRelu"))
-	return append(list, controlSamples()...)
+	return slices.Concat(list, controlSamples(), signalSamples())
 }
