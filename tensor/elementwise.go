@@ -258,7 +258,12 @@ func Where(c, a, b *Tensor) *Tensor {
 // gradient passes where x lies in the interval, its ends included.
 func (x *Tensor) Clamp(lo, hi float64) *Tensor {
 	low, high := x.like(min(lo, hi)), x.like(hi)
-	return Where(x.Lt(low), low, Where(x.Gt(high), high, x))
+	y := Where(x.Lt(low), low, Where(x.Gt(high), high, x))
+	if x.DType().Compute() != Float32 {
+		return y
+	}
+	// Some compilers of shaders make a maximum and a minimum of that, which drop what is not a number.
+	return Where(x.Ne(x), x, y)
 }
 
 // To converts x to another element type.

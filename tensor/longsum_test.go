@@ -79,3 +79,38 @@ func (s *longSum) check(t *testing.T, dev *device.Device) {
 		t.Log(fmt.Sprintf("%s on %s: off by %.2g", s.name, dev.Kind(), worst))
 	}
 }
+
+// longProducts are the same for sums of products: of two operands, of one with
+// itself, and gradients of convolutions' weights.
+var longProducts = []longSum{
+	{"row times itself", []int{1_000_000}, .1, selfProduct, func(v float64) float64 { return 1e6 * v * v }, 2e-5},
+	{"long row times itself", []int{10_000_000}, .1, selfProduct, func(v float64) float64 { return 1e7 * v * v }, 2e-5},
+	{"prime row times itself", []int{600_011}, .1, selfProduct, func(v float64) float64 { return 600_011 * v * v }, 2e-5},
+	{"rows times rows", []int{5, 300_000}, .1, func(x *Tensor) *Tensor { return x.MatMul(x.Transpose(0, 1)) }, func(v float64) float64 { return 300_000 * v * v }, 2e-5},
+	{"columns times columns", []int{300_000, 3}, .1, func(x *Tensor) *Tensor { return x.Transpose(0, 1).MatMul(x) }, func(v float64) float64 { return 300_000 * v * v }, 2e-5},
+	{"kernel gradient, 512 images 1x32x32, 1 filter", []int{512, 1, 32, 32}, .1, kernelGradient(1, 1), func(v float64) float64 { return v * 512 * 30 * 30 }, 2e-5},
+	{"kernel gradient, 512 images 1x28x28, 4 filters", []int{512, 1, 28, 28}, .1, kernelGradient(4, 1), func(v float64) float64 { return v * 512 * 26 * 26 }, 2e-5},
+	{"kernel gradient, 128 images 3x32x32, 64 filters", []int{128, 3, 32, 32}, .1, kernelGradient(64, 3), func(v float64) float64 { return v * 128 * 30 * 30 }, 2e-5},
+	{"kernel gradient, 16 images 3x224x224, 8 filters", []int{16, 3, 224, 224}, .1, kernelGradient(8, 3), func(v float64) float64 { return v * 16 * 222 * 222 }, 2e-5},
+}
+
+func selfProduct(x *Tensor) *Tensor { return x.Reshape(1, -1).MatMul(x.Reshape(-1, 1)) }
+
+func kernelGradient(filters, channels int) func(x *Tensor) *Tensor {
+	ones := make([]float32, filters*channels*9)
+	for i := range ones {
+		ones[i] = 1
+	}
+	w := NewVariable("w", ones, filters, channels, 3, 3)
+	return func(x *Tensor) *Tensor {
+		return Grad(x.Conv2d(w, nil, ConvOptions{}).Relu().Sum(), w)[0]
+	}
+}
+
+func TestLongProducts(t *testing.T) {
+	for _, dev := range devices(t) {
+		for _, s := range longProducts {
+			s.check(t, dev)
+		}
+	}
+}

@@ -1,4 +1,84 @@
-// Functions that WGSL lacks. Each is included only in the kernels that call it.
+// Functions that WGSL lacks. Each is included, with those that it calls, only in
+// the kernels that call it.
+//
+// Not a number is told from its bits throughout. WGSL lets a compiler assume that
+// there are no NaNs, and compilers do: max and min drop them, x != x is false, and
+// a select that compares its own operands becomes a max again. Of integer
+// arithmetic nobody may assume anything.
+
+fn weft_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// y, or not a number where x is none.
+fn weft_keep(x: f32, y: f32) -> f32 {
+  return bitcast<f32>(select(bitcast<u32>(y), 0x7fc00000u, weft_nan(x)));
+}
+
+// The greater; not a number where either is none.
+fn weft_max(a: f32, b: f32) -> f32 {
+  return bitcast<f32>(select(bitcast<u32>(max(a, b)), 0x7fc00000u, weft_nan(a) || weft_nan(b)));
+}
+
+// The lesser; not a number where either is none.
+fn weft_min(a: f32, b: f32) -> f32 {
+  return bitcast<f32>(select(bitcast<u32>(min(a, b)), 0x7fc00000u, weft_nan(a) || weft_nan(b)));
+}
+
+// 0 for what is negative: the bits from those of -0 to those of -infinity.
+fn weft_relu(x: f32) -> f32 {
+  return select(x, 0.0, (bitcast<u32>(x) - 0x80000000u) <= 0x7f800000u);
+}
+
+fn weft_sign(x: f32) -> f32 {
+  return weft_keep(x, sign(x));
+}
+
+fn weft_exp(x: f32) -> f32 {
+  return weft_keep(x, exp(x));
+}
+
+fn weft_sigmoid(x: f32) -> f32 {
+  return weft_keep(x, 1.0 / (1.0 + exp(-x)));
+}
+
+// Some adapters give finite logarithms of 0 and of negative numbers.
+fn weft_log(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  var y = bitcast<u32>(log(x));
+  y = select(y, 0xff800000u, x == 0.0);
+  y = select(y, bits, bits == 0x7f800000u);
+  return bitcast<f32>(select(y, 0x7fc00000u, (bits > 0x80000000u && x != 0.0) || weft_nan(x)));
+}
+
+fn weft_sqrt(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  return bitcast<f32>(select(bitcast<u32>(sqrt(x)), 0x7fc00000u, (bits > 0x80000000u && x != 0.0) || weft_nan(x)));
+}
+
+fn weft_rsqrt(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  var y = select(bitcast<u32>(inverseSqrt(x)), 0x7f800000u | (bits & 0x80000000u), x == 0.0);
+  y = select(y, 0u, bits == 0x7f800000u);
+  return bitcast<f32>(select(y, 0x7fc00000u, (bits > 0x80000000u && x != 0.0) || weft_nan(x)));
+}
+
+// Cephes' polynomial (Moshier) below 5/8, where the formula above it cancels:
+// WGSL's own is 14 % off at 1e-8 on some adapters.
+fn weft_tanh(x: f32) -> f32 {
+  let a = abs(x);
+  let z = a * a;
+  let near = a + a * z * ((((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z + 1.33314422036e-1) * z - 3.33332819422e-1);
+  let far = 1.0 - 2.0 / (exp(2.0 * min(a, 15.0)) + 1.0);
+  let bits = bitcast<u32>(select(far, near, a < 0.625)) | (bitcast<u32>(x) & 0x80000000u);
+  return bitcast<f32>(select(bits, 0x7fc00000u, weft_nan(x)));
+}
+
+// To an integer, towards 0: the nearest there is, and 0 for what is not a number.
+fn weft_int(x: f32) -> i32 {
+  let y = select(i32(clamp(x, -2147483648.0, 2147483520.0)), 2147483647, x >= 2147483648.0);
+  return select(y, 0, weft_nan(x));
+}
 
 // Error function: Abramowitz and Stegun, Handbook of Mathematical Functions,
 // 7.1.26; absolute error below 1.5e-7.
@@ -8,62 +88,105 @@ fn weft_erf(x: f32) -> f32 {
   let p = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
   // Near 0 the difference below cancels; there the series is exact enough.
   let small = a * (1.1283791671 - a * a * (0.3761263890 - a * a * 0.1128379167));
-  return sign(x) * select(1.0 - p * exp(-a * a), small, a < 0.1);
+  return weft_keep(x, sign(x) * select(1.0 - p * exp(-a * a), small, a < 0.1));
 }
 
-// Sine and cosine. WGSL's own may be wrong by 2^-11, and on some adapters are by
-// more than 1e-4. Range reduction and polynomials are those of Cephes (Moshier,
-// Methods and Programs for Mathematical Functions, 1989): error below 2e-7 up to
-// about 8000.
-fn weft_sin(x: f32) -> f32 {
-  // In quarter turns, whose length is subtracted in three parts.
+// Sine (turn 0) and cosine (turn 1). WGSL's own may be wrong by 2^-11, and on some
+// adapters are by more than 1e-4. Up to 8000 the argument is reduced to a quarter
+// turn as in Cephes (Moshier, Methods and Programs for Mathematical Functions,
+// 1989), whose polynomials these are; beyond by multiplying it with as many bits of
+// 2/pi as matter (Payne and Hanek, Radian Reduction for Trigonometric Functions,
+// 1983), in integers.
+fn weft_turn(x: f32, turn: i32) -> f32 {
   let q = round(x * 0.63661977);
-  let r = ((x - q * 1.5703125) - q * 4.8375130e-4) - q * 7.5497899e-8;
+  var r = ((x - q * 1.5703125) - q * 4.8375130e-4) - q * 7.5497899e-8;
+  var n = i32(clamp(q, -1.0e6, 1.0e6));
+  let bits = bitcast<u32>(x);
+  let size = bits & 0x7fffffffu;
+  if (size > 0x45fa0000u) {
+    // x = m 2^e with an integer m of 24 bits; of m times 2/pi only what is below 4
+    // counts, so the product is of m and 96 bits of 2/pi from there on.
+    let m = (bits & 0x007fffffu) | 0x00800000u;
+    let e = i32(size >> 23u) - 150;
+    var pi = array<u32, 8>(0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu);
+    let at = u32(clamp(e + 30, 0, 159));
+    let w = at >> 5u;
+    let s = at & 31u;
+    var p: array<u32, 3>;
+    for (var i = 0u; i < 3u; i++) {
+      p[i] = select((pi[w + i] << s) | (pi[w + i + 1u] >> ((32u - s) & 31u)), pi[w + i], s == 0u);
+    }
+    // The high word wraps, which drops whole turns.
+    let low = weft_product(m, p[2]);
+    let mid = weft_product(m, p[1]);
+    let one = mid.x + low.y;
+    let two = m * p[0] + mid.y + select(0u, 1u, one < low.y);
+    // two:one is in units of 2^-62 of a full four quarters.
+    let quarter = (two + 0x20000000u) >> 30u;
+    let rest = i32((two - (quarter << 30u)));
+    r = (f32(rest) + f32(one) * 2.3283064e-10) * 1.462918079e-9;
+    n = i32(quarter);
+    if ((bits & 0x80000000u) != 0u) {
+      r = -r;
+      n = -n;
+    }
+  }
+  n += turn;
   let z = r * r;
   let s = r + r * z * (-1.6666655e-1 + z * (8.3321609e-3 - z * 1.9515296e-4));
   let c = 1.0 - 0.5 * z + z * z * (4.1666646e-2 + z * (-1.3887316e-3 + z * 2.4433157e-5));
-  let n = i32(q);
-  return select(1.0, -1.0, (n & 2) != 0) * select(s, c, (n & 1) != 0);
+  let y = select(1.0, -1.0, (n & 2) != 0) * select(s, c, (n & 1) != 0);
+  return bitcast<f32>(select(bitcast<u32>(y), 0x7fc00000u, size >= 0x7f800000u));
 }
 
-fn weft_cos(x: f32) -> f32 {
-  let q = round(x * 0.63661977);
-  let r = ((x - q * 1.5703125) - q * 4.8375130e-4) - q * 7.5497899e-8;
-  let z = r * r;
-  let s = r + r * z * (-1.6666655e-1 + z * (8.3321609e-3 - z * 1.9515296e-4));
-  let c = 1.0 - 0.5 * z + z * z * (4.1666646e-2 + z * (-1.3887316e-3 + z * 2.4433157e-5));
-  let n = i32(q) + 1;
-  return select(1.0, -1.0, (n & 2) != 0) * select(s, c, (n & 1) != 0);
+// The 64 bits of a product, low word first.
+fn weft_product(a: u32, b: u32) -> vec2<u32> {
+  let al = a & 0xffffu;
+  let ah = a >> 16u;
+  let bl = b & 0xffffu;
+  let bh = b >> 16u;
+  let ll = al * bl;
+  let mid = (ll >> 16u) + ((al * bh) & 0xffffu) + ((ah * bl) & 0xffffu);
+  return vec2<u32>(a * b, ah * bh + ((al * bh) >> 16u) + ((ah * bl) >> 16u) + (mid >> 16u));
 }
 
 // exp(x) - 1 without cancellation near 0.
 fn weft_expm1(x: f32) -> f32 {
   let series = x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666668 + x * 0.008333334))));
-  return select(exp(x) - 1.0, series, abs(x) < 0.1);
+  return select(weft_exp(x) - 1.0, series, abs(x) < 0.1);
 }
 
 // log(1 + x) without cancellation near 0.
 fn weft_log1p(x: f32) -> f32 {
   let series = x * (1.0 - x * (0.5 - x * (0.33333334 - x * (0.25 - x * (0.2 - x * 0.16666667)))));
-  return select(log(1.0 + x), series, abs(x) < 0.05);
+  return select(weft_log(1.0 + x), series, abs(x) < 0.05);
 }
 
-// x to the power y, also for negative x where y is an integer; WGSL's pow
-// leaves that undefined.
+// x to the power y, with C's special cases, which are Go's and PyTorch's; WGSL's
+// pow leaves negative x undefined.
 fn weft_pow(x: f32, y: f32) -> f32 {
-  if (y == 0.0) {
+  if (y == 0.0 || x == 1.0) {
     return 1.0;
   }
-  if (x == 0.0) {
-    return select(0.0, 1.0 / abs(x), y < 0.0);
+  let bits = bitcast<u32>(x);
+  let size = bits & 0x7fffffffu;
+  let tall = abs(y) >= 16777216.0; // an even number, or infinite
+  let whole = tall || floor(y) == y;
+  let odd = whole && !tall && (floor(y * 0.5) * 2.0 != y);
+  let a = abs(x);
+  var p = bitcast<u32>(exp2(y * log2(a)));
+  if (size == 0x7f800000u || a == 0.0) {
+    p = select(0u, 0x7f800000u, (y > 0.0) == (size == 0x7f800000u));
+  } else if (a == 1.0) {
+    p = 0x3f800000u;
+  } else if (abs(y) > 3.0e38) {
+    p = select(0u, 0x7f800000u, (y > 0.0) == (a > 1.0));
   }
-  let p = exp2(y * log2(abs(x)));
-  let whole = floor(y) == y;
-  let odd = whole && (floor(y * 0.5) * 2.0 != y);
-  if (x < 0.0 && !whole) {
-    return sqrt(x); // not a number
+  if (odd) {
+    p |= bits & 0x80000000u;
   }
-  return select(p, -p, x < 0.0 && odd);
+  let wrong = bits > 0x80000000u && size < 0x7f800000u && a != 0.0 && !whole;
+  return bitcast<f32>(select(p, 0x7fc00000u, wrong || weft_nan(x) || weft_nan(y)));
 }
 
 // Integer division that gives 0 for a divisor of 0.

@@ -83,6 +83,9 @@ type Matmul struct {
 	StoreStrip func(width int, acc func(col int) string, b, m, n string) string
 
 	Tile Tile
+
+	MaxTerms int    // turns of the loop over k from which on it goes in blocks; 0 is the usual
+	sumName  string // of the sums of the loop that is being printed
 }
 
 // Tile says how a product is cut up. One workgroup computes BM x BN outputs, one

@@ -284,7 +284,7 @@ func (w *writer) stage(s int, st kernel.Stage, shape reduceShape, inner int) {
 	add := func() {
 		w.innerValues(w.needs(st.Val))
 		if w.four == nil {
-			w.line("%s = %s;", acc, reduceOp(st.Op, acc, w.ref(st.Val)))
+			w.line("%s = %s;", acc, w.reduceOp(st.Op, dt, acc, w.ref(st.Val)))
 			return
 		}
 		// In pairs: four additions one after another would be waited for.
@@ -292,9 +292,9 @@ func (w *writer) stage(s int, st kernel.Stage, shape reduceShape, inner int) {
 		for w.four.lane = 0; w.four.lane < 4; w.four.lane++ {
 			e[w.four.lane] = w.ref(st.Val)
 		}
-		w.line("let p%d = %s;", s, reduceOp(st.Op, e[0], e[1]))
-		w.line("let r%d = %s;", s, reduceOp(st.Op, e[2], e[3]))
-		w.line("%s = %s;", acc, reduceOp(st.Op, acc, "("+reduceOp(st.Op, fmt.Sprintf("p%d", s), fmt.Sprintf("r%d", s))+")"))
+		w.line("let p%d = %s;", s, w.reduceOp(st.Op, dt, e[0], e[1]))
+		w.line("let r%d = %s;", s, w.reduceOp(st.Op, dt, e[2], e[3]))
+		w.line("%s = %s;", acc, w.reduceOp(st.Op, dt, acc, "("+w.reduceOp(st.Op, dt, fmt.Sprintf("p%d", s), fmt.Sprintf("r%d", s))+")"))
 	}
 	turns := shape.turns(inner)
 	if least := w.opt.Tile.tuning().MaxTerms; st.Op == ir.OpSum && dt == ir.F32 && turns > least {
@@ -312,7 +312,7 @@ func (w *writer) stage(s int, st kernel.Stage, shape reduceShape, inner int) {
 		w.line("%s[lix] = %s;", mem, acc)
 		w.line("workgroupBarrier();")
 		for half := shape.tr / 2; half >= 1; half /= 2 {
-			w.line("if (lane < %d) { %s[lix] = %s; }", half, mem, reduceOp(st.Op, mem+"[lix]", fmt.Sprintf("%s[i32(lix) + %d]", mem, half*shape.tx)))
+			w.line("if (lane < %d) { %s[lix] = %s; }", half, mem, w.reduceOp(st.Op, dt, mem+"[lix]", fmt.Sprintf("%s[i32(lix) + %d]", mem, half*shape.tx)))
 			w.line("workgroupBarrier();")
 		}
 		w.line("%s = %s[tx];", acc, mem)
@@ -342,16 +342,23 @@ func (w *writer) sumInBlocks(shape reduceShape, inner, turns int, acc string, ad
 	})
 }
 
-func reduceOp(op ir.Op, a, b string) string {
+func (w *writer) reduceOp(op ir.Op, dt ir.DType, a, b string) string {
+	name := ""
 	switch op {
 	case ir.OpSum:
 		return a + " + " + b
 	case ir.OpProd:
 		return a + " * " + b
 	case ir.OpMax:
-		return fmt.Sprintf("max(%s, %s)", a, b)
+		name = "max"
+	case ir.OpMin:
+		name = "min"
 	}
-	return fmt.Sprintf("min(%s, %s)", a, b)
+	if dt == ir.F32 {
+		name = "weft_" + name
+		w.helpers[name] = true
+	}
+	return fmt.Sprintf("%s(%s, %s)", name, a, b)
 }
 
 // identity is what a reduction begins with.

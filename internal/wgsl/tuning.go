@@ -61,3 +61,77 @@ func (lim *TileLimits) tuning() Tuning {
 	}
 	return t
 }
+
+// Low are thresholds with which small products and sums are treated as the largest
+// are: cut, uneven, in blocks.
+func Low() *Tuning {
+	return &Tuning{
+		MaxTurns: 64, MaxTerms: 3, MaxChain: 20,
+		SplitBelow: 1 << 20, SplitTarget: 1 << 20, SplitLeast: 4, SplitMost: 8,
+		TapsMost: 1 << 30, TapsFewest: 1, TapsLeast: 4,
+	}
+}
+
+// Families are the kinds of tiles, each with tiles for Tuning.Tiles that any product
+// may have which the kind can compute at all.
+var Families = map[string]func(*Matmul, TileLimits) []Tile{
+	"strip": stripTiles,
+	"direct": func(*Matmul, TileLimits) []Tile {
+		return []Tile{{BM: 8, BN: 16, TM: 4, TN: 4, Unroll: 2}}
+	},
+	"direct in parts": func(*Matmul, TileLimits) []Tile {
+		return []Tile{{BM: 8, BN: 8, TM: 4, TN: 4, SplitK: 5, Unroll: 3}}
+	},
+	"column in parts": func(*Matmul, TileLimits) []Tile {
+		return []Tile{{BM: 4, BN: 1, TM: 4, TN: 1, SplitK: 32, Unroll: 2}}
+	},
+	"shared": func(*Matmul, TileLimits) []Tile {
+		return []Tile{{BM: 32, BN: 32, BK: 8, TM: 4, TN: 4, Shared: true, Stages: 1}}
+	},
+	"shared in parts": func(*Matmul, TileLimits) []Tile {
+		return []Tile{{BM: 16, BN: 32, BK: 16, TM: 4, TN: 8, Shared: true, Stages: 2, SplitK: 4, Unroll: 2}}
+	},
+	"window": anyWindow,
+	"taps":   anyTaps,
+}
+
+// anyWindow are small tiles of windows, for images of every size.
+func anyWindow(m *Matmul, lim TileLimits) (out []Tile) {
+	v := m.B.Window
+	if v == nil {
+		return nil
+	}
+	trial := *m
+	for _, t := range []Tile{{BM: 8, TM: 4, TN: 8, TW: 4}, {BM: 4, TM: 4, TN: 4, TW: 4}, {BM: 8, TM: 8, TN: 8, TW: 8}} {
+		wide := (v.OutW + t.TW - 1) / t.TW * t.TW
+		t.Window, t.BK = true, 1
+		if v.Channels%2 == 0 {
+			t.BK = 2
+		}
+		for t.BN = wide; t.BN <= 256; t.BN += wide {
+			if trial.Tile = t; t.BN%t.TN == 0 && trial.Check(lim) == nil {
+				out = append(out, t)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// anyTaps are small tiles of taps.
+func anyTaps(m *Matmul, lim TileLimits) (out []Tile) {
+	v := m.B.Taps
+	if v == nil || v.KH*v.KW > 32 {
+		return nil
+	}
+	trial := *m
+	for _, channels := range []int{2, 1} {
+		for _, rows := range []int{2, 1} {
+			t := Tile{TM: 2, TN: v.KH * v.KW, BM: 8, BN: channels * v.KH * v.KW, BK: rows, Taps: true}
+			if trial.Tile = t; trial.Check(lim) == nil {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
+}
