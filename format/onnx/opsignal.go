@@ -195,7 +195,7 @@ func windowOf(a, b, d float64) func(c *call) []val {
 func melWeightMatrix(c *call) []val {
 	filters, length, rate, low, high := int(c.number(0)), int(c.number(1)), c.number(2), c.number(3), c.number(4)
 	bins := length/2 + 1
-	if filters < 1 || length < 1 || !(rate > 0) || !(low >= 0) || !(high >= low) || filters > maxHost/bins {
+	if filters < 1 || length < 1 || length > maxHost || !(rate > 0) || !(low >= 0) || !(high >= low) || filters > maxHost/bins {
 		c.fail("%d filters from %g to %g Hz of %d points at %g Hz", filters, low, high, length, rate)
 	}
 	kind := elem(c.int("output_datatype", int(elemFloat)))
@@ -206,24 +206,20 @@ func melWeightMatrix(c *call) []val {
 	edges := make([]int, filters+2)
 	for i := range edges {
 		m := mel(low) + float64(i)*(mel(high)-mel(low))/float64(len(edges))
-		edges[i] = int(math.Floor(float64(length+1) * 700 * (math.Pow(10, m/2595) - 1) / rate))
+		edges[i] = int(min(maxHost, math.Floor(float64(length+1)*700*(math.Pow(10, m/2595)-1)/rate)))
 	}
 	h := &host{kind, []int{bins, filters}, make([]float64, bins*filters)}
 	for i := range filters {
 		lower, center, higher := edges[i], edges[i+1], edges[i+2]
-		set := func(bin int, v float64) {
-			if bin >= 0 && bin < bins {
-				h.v[bin*filters+i] = narrowed(kind, v)
+		for j := lower; j <= min(max(center, higher-1), bins-1); j++ {
+			v := 1.0 // in the center
+			switch {
+			case j < center:
+				v = float64(j-lower) / float64(center-lower)
+			case j > center:
+				v = float64(higher-j) / float64(higher-center)
 			}
-		}
-		if lower == center {
-			set(center, 1)
-		}
-		for j := lower; j <= center && lower < center; j++ {
-			set(j, float64(j-lower)/float64(center-lower))
-		}
-		for j := center; j < higher; j++ {
-			set(j, float64(higher-j)/float64(higher-center))
+			h.v[j*filters+i] = narrowed(kind, v)
 		}
 	}
 	return []val{{h: h}}

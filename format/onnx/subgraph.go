@@ -207,6 +207,7 @@ func uniqueNames(g *graphProto) {
 const (
 	maxCalls   = 32      // of functions within functions
 	maxInlined = 1 << 18 // nodes that calls become
+	maxNames   = 1 << 27 // bytes of those nodes' names
 )
 
 // inlineFunctions replaces calls of the model's functions by their bodies, and then
@@ -235,6 +236,7 @@ type inliner struct {
 	functions map[string]*function
 	calls     int // so far, for names
 	made      int // nodes
+	named     int // bytes
 }
 
 func (in *inliner) nodes(list []*nodeProto, depth int) ([]*nodeProto, error) {
@@ -290,10 +292,7 @@ func (in *inliner) body(f *function, n *nodeProto) ([]*nodeProto, error) {
 		}
 		names[formal] = n.Output[i]
 	}
-	prefix := fmt.Sprintf("%s/%d/", n.label(), in.calls)
-	if n.Name != "" {
-		prefix = fmt.Sprintf("%s/%d/", n.Name, in.calls)
-	}
+	prefix := fmt.Sprintf("%s/%d/", f.Name[:min(len(f.Name), 40)], in.calls)
 	c := &cloner{in: in, names: names, prefix: prefix, call: n, f: f}
 	nodes, err := c.nodes(f.Node)
 	return append(nodes, passed...), err
@@ -313,6 +312,7 @@ func (c *cloner) name(s string) string {
 	if !ok {
 		to = c.prefix + s
 		c.names[s] = to
+		c.in.named += len(to)
 	}
 	return to
 }
@@ -328,7 +328,8 @@ func (c *cloner) all(list []string) []string {
 func (c *cloner) nodes(list []*nodeProto) ([]*nodeProto, error) {
 	out := make([]*nodeProto, len(list))
 	for i, n := range list {
-		if c.in.made++; c.in.made > maxInlined {
+		c.in.named += len(c.prefix) + len(n.Name)
+		if c.in.made++; c.in.made > maxInlined || c.in.named > maxNames {
 			return nil, invalid("its functions become more than %d nodes", maxInlined)
 		}
 		node := *n
