@@ -327,7 +327,7 @@ func (e *emitter) varied(v *varying, shape []dim) value {
 	if sum == nil {
 		add(table(v.base))
 	}
-	if len(v.split) == len(shape) {
+	if len(v.split) == 0 || len(v.split) == len(shape) { // a number broadcasts to any shape
 		return *sum
 	}
 	x := *sum
