@@ -228,37 +228,55 @@ func inputNames(inputs []Input) string {
 	return strings.Join(names, ", ")
 }
 
-// try traces the network once. Nothing is computed but constants.
+// try traces the network once, and where the number of samples is open once more
+// for others, which shows whether its first result has a row for each. Nothing is
+// computed but constants.
 func (n *Network) try() error {
+	out, err := n.trace(1)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	if len(out) == 2 {
+		n.classes = out[1]
+	}
+	open := slices.ContainsFunc(n.inputs, func(in Input) bool { return slices.Contains(in.Shape, Batch) })
+	if !open || len(out) == 0 || out[0] != 1 {
+		return nil
+	}
+	// A network that takes no others says so when it is given some.
+	if more, err := n.trace(3); err == nil {
+		n.rows = len(more) == len(out) && more[0] == 3 && slices.Equal(more[1:], out[1:])
+	}
+	return nil
+}
+
+// trace is the shape of the first result for a number of samples.
+func (n *Network) trace(samples int) ([]int, error) {
 	args := make([]*tensor.Tensor, len(n.inputs))
 	for i, in := range n.inputs {
 		shape := slices.Clone(in.Shape)
 		total := 1
 		for d, size := range shape {
 			if size == Batch {
-				shape[d] = 1
+				shape[d] = samples
 			}
 			if total *= shape[d]; total > math.MaxInt32 {
-				return invalid("input %s of shape %v is too large", quote(in.Name), in.Shape)
+				return nil, invalid("input %s of shape %v is too large", quote(in.Name), in.Shape)
 			}
 		}
 		args[i] = tensor.FromNode(ir.Const(in.DType, 0, shape...))
 	}
 	var errs []error
+	var shape []int
 	_, err := tensor.TraceGraph(func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
 		var out []*tensor.Tensor
 		if out, errs = n.run(in); len(errs) > 0 {
 			return nil
 		}
-		if s := out[0].Shape(); len(s) == 2 {
-			n.classes = s[1]
-		}
+		shape = out[0].Shape()
 		return out
 	}, args...)
-	if err = errors.Join(append(errs, err)...); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnsupported, err)
-	}
-	return nil
+	return shape, errors.Join(append(errs, err)...)
 }
 
 // Structure is the model without the contents of its variables, and with the

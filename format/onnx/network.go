@@ -29,6 +29,7 @@ type Network struct {
 	outputs []string
 	used    map[string]bool // names that something reads
 	classes int
+	rows    bool
 }
 
 // Params are the network's variables: float weights in the order of the file.
@@ -43,6 +44,9 @@ func (n *Network) Outputs() []string { return n.outputs }
 // Classes is the size of the first result's second dimension, if it has two:
 // the number of classes of a classifier. Else it is 0.
 func (n *Network) Classes() int { return n.classes }
+
+// Rows reports whether the first result has a row, or a number, for each sample.
+func (n *Network) Rows() bool { return n.rows }
 
 // Last is the operator that makes the first result, "" if an input is returned
 // as it is.
