@@ -154,7 +154,9 @@ func sorted(g *graphProto) ([]*nodeProto, error) {
 func (n *Network) arguments(o ImportOptions) error {
 	g := n.model.proto.Graph
 	given := maps.Clone(o.Inputs)
+	samples := n.samplesOf(g)
 	var open []string
+	var flags []Input
 	for _, v := range g.Input {
 		if _, ok := n.values[v.Name]; ok {
 			continue // older files list weights among the inputs
@@ -173,6 +175,7 @@ func (n *Network) arguments(o ImportOptions) error {
 		written := Batch
 		shape, fixed := given[v.Name]
 		delete(given, v.Name)
+		missing := false
 		if s := v.Type.Tensor.Shape; s != nil {
 			if fixed && len(shape) != len(s.Dim) {
 				return fmt.Errorf("onnx: input %s has %d dimensions, and %v was given", quote(v.Name), len(s.Dim), shape)
@@ -184,13 +187,15 @@ func (n *Network) arguments(o ImportOptions) error {
 				}
 				switch {
 				case fixed:
-					if size = shape[i]; i == 0 && len(shape) > 1 && size == 1 {
+					if size = shape[i]; size == 1 && (i == 0 && len(shape) > 1 || samples(d, i, len(s.Dim))) {
 						size = Batch
 					}
-				case i == 0 && len(s.Dim) > 1 && size <= 1: // the samples: also where they were one
+				case i == 0 && len(s.Dim) > 1 && size == 1: // the samples: also where they were one
+					size = Batch
+				case size == 0 && samples(d, i, len(s.Dim)):
 					size = Batch
 				case size == 0:
-					size = Batch
+					missing = true
 					open = append(open, fmt.Sprintf("%s (dimension %d, %s)", quote(v.Name), i, quote(d.Param)))
 				}
 				in.Shape = append(in.Shape, size)
@@ -198,12 +203,16 @@ func (n *Network) arguments(o ImportOptions) error {
 		} else if fixed {
 			in.Shape = slices.Clone(shape)
 		} else {
+			missing = true
 			open = append(open, quote(v.Name))
 		}
 		for i, size := range in.Shape {
-			if fixed && (size < 1 && (size != Batch || i > 0)) {
-				return fmt.Errorf("onnx: input %s of shape %v: sizes are at least 1, only the first may be open", quote(v.Name), shape)
+			if fixed && (size < 1 && size != Batch) {
+				return fmt.Errorf("onnx: input %s of shape %v: size %d of dimension %d; sizes are at least 1, or the number of samples", quote(v.Name), shape, size, i)
 			}
+		}
+		if missing {
+			flags = append(flags, in)
 		}
 		n.inputs = append(n.inputs, in)
 		n.batches = append(n.batches, written)
@@ -212,12 +221,71 @@ func (n *Network) arguments(o ImportOptions) error {
 		return fmt.Errorf("onnx: the model has no input %s; it has %s", quote(name), inputNames(n.inputs))
 	}
 	if len(open) > 0 {
-		return fmt.Errorf("%w: %s", ErrOpen, strings.Join(open, ", "))
+		return &OpenError{Inputs: flags, msg: strings.Join(open, ", ")}
 	}
 	for _, v := range g.Output {
 		n.outputs = append(n.outputs, v.Name)
 	}
 	return nil
+}
+
+// OpenError is ErrOpen with the inputs whose sizes have to be chosen: 0 in their
+// Shape, which is nil where the file does not even say how many dimensions there are.
+type OpenError struct {
+	Inputs []Input
+	msg    string
+}
+
+func (e *OpenError) Error() string { return fmt.Sprintf("%v: %s", ErrOpen, e.msg) }
+
+// Unwrap is ErrOpen.
+func (e *OpenError) Unwrap() error { return ErrOpen }
+
+// samplesOf is a function that says of an open dimension whether it is the number of
+// samples. The first of several is, whatever its name, and so is what has the same
+// name elsewhere: in a vector of labels or time steps, or behind the time in a
+// recurrent network's input. Where no input begins with the samples, a dimension is
+// them by its name, or because there is nothing else.
+func (n *Network) samplesOf(g *graphProto) func(d *dimProto, i, rank int) bool {
+	name, only, count := "", "", 0
+	usual := []string{"batch", "batch_size", "batchsize", "n", "bs", "b", "batch_dim", "samples", "num_samples"}
+	isUsual := func(s string) bool { return slices.Contains(usual, strings.ToLower(s)) }
+	named := map[string]bool{}
+	vectors := true
+	for _, v := range g.Input {
+		if _, weight := n.values[v.Name]; weight || v.Type == nil || v.Type.Tensor == nil || v.Type.Tensor.Shape == nil {
+			continue
+		}
+		dims := v.Type.Tensor.Shape.Dim
+		vectors = vectors && len(dims) <= 1
+		for i, d := range dims {
+			if d.Value > 0 {
+				continue
+			}
+			if !named[d.Param] {
+				count, only = count+1, d.Param
+			}
+			named[d.Param] = true
+			if i == 0 && len(dims) > 1 && (name == "" || isUsual(d.Param)) {
+				name = d.Param
+			}
+		}
+	}
+	for s := range named { // a usual name goes before the place
+		if isUsual(s) && !isUsual(name) {
+			name = s
+		}
+	}
+	if name == "" && vectors && count == 1 {
+		name = only
+		return func(d *dimProto, i, _ int) bool { return i == 0 && d.Param == name }
+	}
+	return func(d *dimProto, i, rank int) bool {
+		if i == 0 && rank > 1 && !(isUsual(name) && named[d.Param] && d.Param != "" && d.Param != name) {
+			return true
+		}
+		return name != "" && d.Param == name
+	}
 }
 
 func inputNames(inputs []Input) string {

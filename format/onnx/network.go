@@ -122,8 +122,13 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 		if x.Dims() != len(want.Shape) || !fits(x.Shape(), want.Shape) {
 			return nil, []error{fmt.Errorf("input %s has shape %v, the network takes %s", quote(want.Name), x.Shape(), shapeText(want.Shape))}
 		}
-		if len(want.Shape) > 0 && want.Shape[0] == Batch && samples == 0 {
-			samples = x.Dim(0)
+		if d := slices.Index(want.Shape, Batch); d >= 0 {
+			switch {
+			case samples == 0:
+				samples = x.Dim(d)
+			case samples != x.Dim(d) && samples != 1 && x.Dim(d) != 1:
+				return nil, []error{fmt.Errorf("input %s has %d samples, others have %d", quote(want.Name), x.Dim(d), samples)}
+			}
 		}
 		vals[want.Name] = val{t: x.To(want.DType.Compute())}
 	}
