@@ -134,7 +134,7 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 	}
 	var errs []error
 	held := 0 // elements of constants on the host
-	listed := 0
+	listed, unrolled := 0, 0
 	bad := map[string]bool{}
 	for _, node := range n.order {
 		if slices.ContainsFunc(node.Input, func(s string) bool { return bad[s] }) {
@@ -143,7 +143,7 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 			}
 			continue
 		}
-		c := &call{net: n, node: node, samples: samples, listed: &listed}
+		c := &call{net: n, node: node, samples: samples, listed: &listed, unrolled: &unrolled}
 		for _, name := range node.Input {
 			c.in = append(c.in, vals[name])
 		}
@@ -196,11 +196,12 @@ func shapeText(shape []int) string {
 
 // call is one node with its inputs.
 type call struct {
-	net     *Network
-	node    *nodeProto
-	in      []val
-	samples int
-	listed  *int // positions that tables of the network hold
+	net      *Network
+	node     *nodeProto
+	in       []val
+	samples  int
+	listed   *int // positions that tables of the network hold
+	unrolled *int // steps of sequences and loops
 }
 
 // maxListed is how many positions the tables of a network have together: of each

@@ -286,42 +286,6 @@ func gatherND(c *call) []val {
 	return one1(y.Reshape(slices.Concat(shape, rest)...))
 }
 
-// scatterND writes rows to places that are known while tracing: it gathers from
-// the old rows and the new ones behind them.
-func scatterND(c *call) []val {
-	x, updates := c.tensor(0), c.tensor(2)
-	if r := c.text("reduction", "none"); r != "none" {
-		c.fail("reduction %s is not supported", quote(r))
-	}
-	index := c.host(1)
-	_, shape, rows, rest := c.indexND(1, x)
-	if !slices.Equal(updates.Shape(), slices.Concat(shape, rest)) {
-		c.fail("updates %v, want %v", updates.Shape(), slices.Concat(shape, rest))
-	}
-	c.elements([]int{rows})
-	from := make([]int32, rows)
-	for i := range from {
-		from[i] = int32(i)
-	}
-	k := index.shape[len(index.shape)-1]
-	for i := range len(index.v) / k {
-		row := 0
-		for d, v := range index.v[i*k : (i+1)*k] {
-			n := x.Dim(d)
-			if v < 0 {
-				v += float64(n)
-			}
-			if v < 0 || v >= float64(n) {
-				c.fail("index %g of %d elements", v, n)
-			}
-			row = row*n + int(v)
-		}
-		from[row] = int32(rows + i)
-	}
-	whole := func(t tt) tt { return t.Reshape(append([]int{-1}, rest...)...) }
-	return one1(tensor.Concat(0, whole(x), whole(updates)).IndexSelect(0, tensor.FromInts(from)).Reshape(x.Shape()...))
-}
-
 func gatherElements(c *call) []val {
 	x := c.tensor(0)
 	d := c.axis(c.int("axis", 0), x.Dims())
