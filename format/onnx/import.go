@@ -43,35 +43,55 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 	for _, out := range g.Output {
 		n.used[out.Name] = true
 	}
-	if err := unsupported(g); err != nil {
-		return nil, err
-	}
+	unknown := unsupported(g)
 	order, err := sorted(g)
 	if err != nil {
 		return nil, err
 	}
 	n.order = order
 	if err := n.initialize(); err != nil {
-		return nil, err
+		return nil, errors.Join(unknown, err)
 	}
-	if err := n.arguments(o); err != nil {
-		return nil, err
+	err = n.arguments(o)
+	if err == nil { // so that all that is wrong is said at once
+		err = n.try()
 	}
-	return n, n.try()
+	if unknown != nil && !errors.Is(err, errSkipped) {
+		return nil, errors.Join(unknown, err)
+	}
+	if unknown != nil {
+		return nil, unknown
+	}
+	return n, err
 }
 
-// unsupported lists the nodes whose operators are not known.
+// mostListed is how many nodes an error names.
+const mostListed = 60
+
+// unsupported lists the nodes whose operators are not known, and how many there
+// are of each.
 func unsupported(g *graphProto) error {
 	var list []string
+	count := map[string]int{}
 	for _, n := range g.Node {
 		if operators[n.kind()] == nil {
 			list = append(list, n.label())
+			count[n.kind()]++
 		}
 	}
 	if len(list) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d of %d nodes have operators that are not known:\n  %s", ErrUnsupported, len(list), len(g.Node), strings.Join(list, "\n  "))
+	kinds := slices.Sorted(maps.Keys(count))
+	slices.SortStableFunc(kinds, func(a, b string) int { return count[b] - count[a] })
+	for i, k := range kinds {
+		kinds[i] = fmt.Sprintf("%d %s", count[k], k)
+	}
+	total := len(list)
+	if total > mostListed {
+		list = append(list[:mostListed], fmt.Sprintf("and %d more", total-mostListed))
+	}
+	return fmt.Errorf("%w: %d of %d nodes have operators that are not known (%s):\n  %s", ErrOperators, total, len(g.Node), strings.Join(kinds, ", "), strings.Join(list, "\n  "))
 }
 
 // sorted puts the nodes into an order in which inputs come first.

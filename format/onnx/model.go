@@ -32,6 +32,8 @@ var (
 	// ErrUnsupported: the model is valid as far as is known, but uses what this
 	// package does not know.
 	ErrUnsupported = errors.New("unsupported ONNX model")
+	// ErrOperators is ErrUnsupported where it is for operators that are not known.
+	ErrOperators = fmt.Errorf("%w", ErrUnsupported)
 	// ErrOpen: sizes of inputs are open that have to be chosen.
 	ErrOpen = errors.New("the model leaves sizes of its inputs open")
 )

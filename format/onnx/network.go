@@ -135,9 +135,11 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 	var errs []error
 	held := 0 // elements of constants on the host
 	listed, unrolled := 0, 0
-	bad := map[string]bool{}
+	bad, skipped := map[string]bool{}, false
 	for _, node := range n.order {
-		if slices.ContainsFunc(node.Input, func(s string) bool { return bad[s] }) {
+		unknown := operators[node.kind()] == nil // which the import has said
+		skipped = skipped || unknown
+		if unknown || slices.ContainsFunc(node.Input, func(s string) bool { return bad[s] }) {
 			for _, o := range node.Output {
 				bad[o] = true
 			}
@@ -170,6 +172,9 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 	if len(errs) > 0 {
 		return nil, errs
 	}
+	if skipped {
+		return nil, []error{errSkipped}
+	}
 	res := make([]*tensor.Tensor, len(n.outputs))
 	for i, name := range n.outputs {
 		v := vals[name]
@@ -180,6 +185,9 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 	}
 	return res, nil
 }
+
+// errSkipped: nothing is wrong but that nodes of unknown operators were passed over.
+var errSkipped = errors.New("operators are not known")
 
 func fits(shape, want []int) bool {
 	for i, n := range want {
