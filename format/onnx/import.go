@@ -33,6 +33,7 @@ const location = "weft:parameters"
 // Network makes a module of the model. If there are nodes that it cannot
 // compute, the error lists all of them.
 func (m *Model) Network(o ImportOptions) (*Network, error) {
+	m = m.withInitializers()
 	g := m.proto.Graph
 	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}}
 	for _, node := range g.Node {
