@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"github.com/weft-ml/weft/internal/atomicfile"
+	"github.com/weft-ml/weft/internal/filekind"
 )
 
 // What can be wrong, for errors.Is.
@@ -111,6 +112,9 @@ func Parse(b []byte) (*Model, error) { return parse(b, "", false) }
 func parse(b []byte, dir string, bare bool) (*Model, error) {
 	if len(b) == 0 {
 		return nil, invalid("the file is empty")
+	}
+	if k := filekind.Of(b[:min(len(b), filekind.Need)]); k.Name != "" && k.ONNX != "" {
+		return nil, invalid("it is %s; %s", k.Name, k.ONNX)
 	}
 	p := &modelProto{}
 	r := &reader{}
