@@ -26,7 +26,7 @@ import (
 
 func (a *app) importONNXCommand() *cobra.Command {
 	var shapes []string
-	var normalize, classes string
+	var normalize, classes, layout string
 	var resize int
 	var out *string
 	c := &cobra.Command{
@@ -55,6 +55,9 @@ fixes it.`,
 			if normalize != "" && !slices.Contains(imported.Normalizations, normalize) {
 				return usage(fmt.Errorf("no normalisation %q", normalize), "--normalize takes %s", strings.Join(imported.Normalizations, ", "))
 			}
+			if layout != onnx.LayoutAuto && layout != onnx.LayoutNCHW && layout != onnx.LayoutNHWC {
+				return usage(fmt.Errorf("no layout %q", layout), "--layout takes nchw or nhwc")
+			}
 			o, err := inputShapes(shapes)
 			if err != nil {
 				return err
@@ -69,6 +72,13 @@ fixes it.`,
 				return err
 			}
 			a.printf("%s: opset %d, %s\n", args[0], m.Opset(), operatorsText(m))
+			m, turned, err := m.WithLayout(layout, &o)
+			if err != nil {
+				return usage(err, "leave out --layout nhwc")
+			}
+			if turned != "" && layout == onnx.LayoutAuto {
+				a.notef("its input is taken as pictures (%s) and becomes channels, height, width; --layout nchw leaves it as it is", turned)
+			}
 			n, err := m.Network(o)
 			var open *onnx.OpenError
 			switch {
@@ -133,6 +143,7 @@ fixes it.`,
 	}
 	c.Flags().StringArrayVar(&shapes, "input", nil, "shape of an input, NAME=batch,3,224,224 (may be given several times)")
 	c.Flags().StringVar(&normalize, "normalize", "", "imagenet, unit, signed or none (default: see above)")
+	c.Flags().StringVar(&layout, "layout", "", "nhwc: the input is height, width, channels; nchw: it is taken as it is (default: [N,H,W,1], [N,H,W,3], [N,28,28] and [N,784] are taken for pictures)")
 	c.Flags().StringVar(&classes, "class-names", "", "file with the name of a class in each line")
 	c.Flags().IntVar(&resize, "resize", 0, "shorter side of a picture before its middle is cut out; 0 just covers the input (default: 256 for 3x224x224)")
 	out = outFlag(c, "file to write (default: the ONNX file's name with .weft.safetensors)")

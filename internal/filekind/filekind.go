@@ -87,5 +87,8 @@ func ofZIP(b []byte) Kind {
 	case base == "metadata.json" || base == "config.json" || base == "model.weights.h5":
 		return Kind{"a Keras file", "write model.weights as a dictionary of names to arrays with safetensors.numpy.save_file", "load it in Keras and write it with model.export('model.onnx', format='onnx')"}
 	}
+	if name == "" { // nobody else writes such
+		return Kind{"a PyTorch file, or another ZIP archive", toSafetensors, toONNX}
+	}
 	return Kind{"a ZIP archive", "unpack it with: unzip", "unpack it with: unzip"}
 }

@@ -46,7 +46,7 @@ func TestOf(t *testing.T) {
 		"json":        {`{"weight_map": {}}`, "a JSON text, perhaps the index of weights in several files"},
 		"nothing":     {"", ""},
 		"noise":       {strings.Repeat("\x07\xfe", 40), ""},
-		"short":       {"PK\x03\x04", "a ZIP archive"},
+		"short":       {"PK\x03\x04", "a PyTorch file, or another ZIP archive"},
 	} {
 		if k := Of([]byte(c[0])); k.Name != c[1] {
 			t.Errorf("%s: %q, want %q", name, k.Name, c[1])
