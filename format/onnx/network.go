@@ -181,9 +181,22 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 		if v.t == nil && v.h == nil || bad[name] {
 			return nil, []error{fmt.Errorf("nothing computes the output %s", quote(name))}
 		}
+		if ir.NumElems(v.shape()) == 0 {
+			return nil, []error{fmt.Errorf("node %s: its result %s of shape %v has no elements; a result has at least one", n.maker(name), quote(name), v.shape())}
+		}
 		res[i] = v.tensor()
 	}
 	return res, nil
+}
+
+// maker names the node that makes a value.
+func (n *Network) maker(name string) string {
+	for _, node := range n.order {
+		if slices.Contains(node.Output, name) {
+			return node.label()
+		}
+	}
+	return quote(name)
 }
 
 // errSkipped: nothing is wrong but that nodes of unknown operators were passed over.
