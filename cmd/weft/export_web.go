@@ -85,6 +85,10 @@ graphics card that the browser can use, it runs on the processor.`,
 				return err
 			}
 			model := format.Model{Title: title, Net: m, Preprocessing: info.Preprocessing, Classes: info.Classes}
+			model.Named = named(m)
+			if model.Named != nil && (withONNX || opt.Explain) {
+				return usage(errors.New("--onnx and --explain are for networks of one picture"), "leave them out")
+			}
 			files, err := format.Write(model, opt)
 			if err != nil {
 				return err
@@ -98,7 +102,11 @@ graphics card that the browser can use, it runs on the processor.`,
 			if err != nil {
 				return err
 			}
-			if e.verify {
+			if e.verify && model.Named != nil {
+				if err := e.verifyNamed(c.Context(), dir, model.Named, result); err != nil {
+					return err
+				}
+			} else if e.verify {
 				if err := e.verifyWeb(c.Context(), dir, m, info, opt.F16, result); err != nil {
 					return err
 				}

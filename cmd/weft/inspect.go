@@ -178,7 +178,16 @@ func (v *view) summary() (text string) {
 // printPlan compiles the step and prints all of it.
 func (a *app) printPlan(dev *device.Device, v *view, forward bool, out map[string]any) error {
 	var prog *tensor.Program
-	if forward {
+	if n := named(v.model); n != nil && !forward {
+		return usage(errors.New("a network of several inputs is not trained by commands, so it has no training step"), "give --forward instead of --plan")
+	} else if n != nil {
+		var err error
+		prog, err = tensor.Compile(dev, func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor { return n.Run(in) }, zerosFor(n, v.info.Options.Batch)...)
+		if err != nil {
+			return err
+		}
+		defer prog.Close()
+	} else if forward {
 		p := &v.info.Preprocessing
 		x := tensor.FromBytes(make([]uint8, v.info.Options.Batch*p.Channels*p.Height*p.Width), v.info.Options.Batch, p.Channels, p.Height, p.Width)
 		var err error

@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"github.com/weft-ml/weft/internal/atomicfile"
+	"github.com/weft-ml/weft/internal/filekind"
 )
 
 // What can be wrong, for errors.Is.
@@ -32,6 +33,8 @@ var (
 	// ErrUnsupported: the model is valid as far as is known, but uses what this
 	// package does not know.
 	ErrUnsupported = errors.New("unsupported ONNX model")
+	// ErrOperators is ErrUnsupported where it is for operators that are not known.
+	ErrOperators = fmt.Errorf("%w", ErrUnsupported)
 	// ErrOpen: sizes of inputs are open that have to be chosen.
 	ErrOpen = errors.New("the model leaves sizes of its inputs open")
 )
@@ -111,6 +114,9 @@ func Parse(b []byte) (*Model, error) { return parse(b, "", false) }
 func parse(b []byte, dir string, bare bool) (*Model, error) {
 	if len(b) == 0 {
 		return nil, invalid("the file is empty")
+	}
+	if k := filekind.Of(b[:min(len(b), filekind.Need)]); k.Name != "" && k.ONNX != "" {
+		return nil, invalid("it is %s; %s", k.Name, k.ONNX)
 	}
 	p := &modelProto{}
 	r := &reader{}
