@@ -16,13 +16,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/weft-ml/weft/internal/atomicfile"
+	"github.com/weft-ml/weft/internal/regular"
 )
 
 // What can be wrong, for errors.Is.
@@ -76,22 +76,17 @@ const maxFile = 1<<31 - 1
 
 // Open reads the model at path, with weights that lie beside it.
 func Open(path string) (*Model, error) {
-	info, err := os.Stat(path)
+	f, info, err := regular.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("onnx: %w", err)
+		return nil, fmt.Errorf("onnx: %w; name a .onnx file", err)
 	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("onnx: %s is a folder; name the .onnx file in it", path)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("onnx: %s is no regular file", path)
-	}
+	defer f.Close()
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%s: %w", path, invalid("%d bytes, a model has at most 2 GiB and larger weights beside it", info.Size()))
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("onnx: %w", err)
+	b := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, b); err != nil {
+		return nil, fmt.Errorf("onnx: %s: %w", path, err)
 	}
 	m, err := parse(b, filepath.Dir(path), false)
 	if err != nil {
