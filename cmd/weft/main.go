@@ -79,6 +79,7 @@ replays it on the CPU or, through WebGPU, on a graphics card.`,
 		Example: `  weft train mnist-mlp            train a network that reads digits
   weft predict digit.png          read one with it
   weft train mnist-mlp --data synthetic --epochs 3 --device cpu`,
+		Version:       thisVersion().Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -86,7 +87,8 @@ replays it on the CPU or, through WebGPU, on a graphics card.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{err, "see: " + c.CommandPath() + " --help"}
 	})
-	root.AddCommand(a.devicesCommand(), a.dataCommand(), a.trainCommand(), a.evalCommand(), a.predictCommand(), a.inspectCommand(), a.summaryCommand(), a.importCommand(), a.exportCommand(), a.benchCommand(), a.serveCommand())
+	root.AddCommand(a.devicesCommand(), a.dataCommand(), a.trainCommand(), a.evalCommand(), a.predictCommand(), a.inspectCommand(), a.summaryCommand(), a.importCommand(), a.exportCommand(), a.benchCommand(), a.serveCommand(), a.licencesCommand())
+	root.SetVersionTemplate(thisVersion().String())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }
