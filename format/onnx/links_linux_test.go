@@ -52,3 +52,44 @@ func TestExternalLinks(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestExternalReplaced writes a model with its weights beside it over another, and
+// stops between the two files: the old model still has its own weights.
+func TestExternalReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.onnx")
+	model := func(v byte) *Model {
+		raw := make([]byte, 4096)
+		raw[5] = v
+		return &Model{Metadata: map[string]string{}, opset: opsetVersion, proto: &modelProto{IRVersion: irVersion, OpsetImport: []*opsetProto{{Version: opsetVersion}},
+			Graph: &graphProto{Name: "g", Initializer: []*tensorProto{{Name: "w", DataType: 1, Dims: []int64{1024}, RawData: raw}},
+				Node: []*nodeProto{{OpType: "Identity", Input: []string{"w"}, Output: []string{"y"}}}}}}
+	}
+	weight := func() byte {
+		m, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.proto.Graph.Initializer[0].RawData[5]
+	}
+	for v := byte(1); v < 5; v++ {
+		old, _ := os.ReadFile(path)
+		if err := model(v).WriteFile(path, true); err != nil {
+			t.Fatal(err)
+		}
+		if got := weight(); got != v {
+			t.Errorf("model %d has the weights of %d", v, got)
+		}
+		if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 2 {
+			t.Errorf("model %d: %v", v, entries)
+		}
+		if v == 1 {
+			continue
+		}
+		// The weights of the next were written, the model was not.
+		now, _ := os.ReadFile(path)
+		if strings.Contains(string(old), filepath.Base(ExternalFile(path))) {
+			t.Errorf("models %d and %d have their weights in one file", v-1, v)
+		}
+		os.WriteFile(path, now, 0o600)
+	}
+}
