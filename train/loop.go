@@ -120,6 +120,10 @@ func (l *loop) collectOldest() error {
 	return err
 }
 
+func (l *loop) divergedError() error {
+	return fmt.Errorf("%w at step %d; try a lower --lr, or --clip 1; labels outside of the network's classes do this too", ErrDiverged, l.diverged)
+}
+
 // drain waits for everything submitted.
 func (l *loop) drain() error {
 	for l.nflying > 0 {
@@ -172,7 +176,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 		l.pace(n * k)
 		t.report()
 		if l.diverged > 0 {
-			return fmt.Errorf("%w at step %d; try a lower --lr, or --clip 1", ErrDiverged, l.diverged)
+			return l.divergedError()
 		}
 		done := s.Epoch*t.perEpoch + next
 		if t.cfg.SaveSteps > 0 && done-l.savedAt >= t.cfg.SaveSteps || t.cfg.SaveEvery > 0 && time.Since(l.saved) >= t.cfg.SaveEvery {
@@ -189,7 +193,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	}
 	t.stopClock()
 	if l.diverged > 0 {
-		return fmt.Errorf("%w at step %d; try a lower --lr, or --clip 1", ErrDiverged, l.diverged)
+		return l.divergedError()
 	}
 	t.report()
 	if s.Batch < t.perEpoch {

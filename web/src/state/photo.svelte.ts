@@ -7,6 +7,7 @@ import { ModelError, readPlan, type Files, type Plan } from '../lib/photo/plan';
 import { address, fromFiles, fromURL, type Progress } from '../lib/photo/sources';
 import type { Normalize } from '../lib/photo/onnx';
 import { decode } from '../lib/photo/picture';
+import { part } from '../lib/site';
 import { file, keep, list, planOf, remove, type Kept } from '../lib/photo/shelf';
 import { saliency } from '../lib/photo/scores';
 import { fitted, normalised } from '../../player/module/input.js';
@@ -78,9 +79,9 @@ class PhotoState {
   async start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;
-    const offered = async (url: string, pick: (v: unknown) => unknown): Promise<Offered[]> => {
+    const offered = async (url: URL, pick: (v: unknown) => unknown): Promise<Offered[]> => {
       try {
-        const response = await fetch(new URL(url, document.baseURI));
+        const response = await fetch(url);
         const found = pick(await response.json());
         return Array.isArray(found) ? (found as Offered[]) : [];
       } catch {
@@ -89,8 +90,8 @@ class PhotoState {
     };
     [this.gpu, this.builtins, this.served] = await Promise.all([
       adapter(),
-      offered('models/photo.json', (v) => v),
-      offered('data/index.json', (v) => (v as { models?: unknown }).models),
+      offered(part('models/photo.json'), (v) => v),
+      offered(new URL('data/index.json', document.baseURI), (v) => (v as { models?: unknown }).models),
     ]);
     this.kept = await list();
     if (this.choice || this.#turn.model > 0) return; // Somebody was quicker.
@@ -104,8 +105,8 @@ class PhotoState {
     const [kind, name] = [choice.slice(0, choice.indexOf(':')), choice.slice(choice.indexOf(':') + 1)];
     if (kind === 'data') return this.fromAddress(`data/models/${encodeURIComponent(name)}/`);
     await this.#attempt('model', 'Opening the model', async (current) => {
-      const base = new URL(`models/${name}/`, document.baseURI);
-      const get: Get = kind === 'kept' ? (part) => file(name, part) : (part) => fetch(new URL(part, base));
+      const base = part(`models/${name}/`);
+      const get: Get = kind === 'kept' ? (f) => file(name, f) : (f) => fetch(new URL(f, base));
       const response = kind === 'kept' ? undefined : await get('plan.json');
       if (response && !response.ok) throw new ModelError(`The model ${name} cannot be loaded: the site answers ${response.status}.`);
       const plan = response ? readPlan(await response.text()) : await planOf(name);
