@@ -10,10 +10,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/weft-ml/weft/internal/regular"
 	"image"
 	"io"
 	"math"
-	"os"
 	"strings"
 )
 
@@ -34,7 +34,7 @@ const (
 
 // PictureFromFile is ReadPicture for the file at path.
 func PictureFromFile(path string) (image.Image, error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -167,7 +167,7 @@ func (e *exporting) writeONNX(path string, m nn.Module, info *train.Info, f *onn
 	}
 	files := []string{path}
 	if f.external {
-		files = append(files, path+".data")
+		files = append(files, onnx.ExternalFile(path))
 	}
 	total := int64(0)
 	for _, name := range files {

@@ -151,6 +151,10 @@ func (v *view) describe(a *app) map[string]any {
 		a.printf("; classes %s\n\n", strings.Join(i.Classes, " "))
 	}
 	a.printf("%s\n", v.summary())
+	if bad := a.badWeights(v.model); bad != "" {
+		a.printf("warning: weights that are no numbers%s\n", bad)
+		out["not_numbers"] = strings.TrimPrefix(bad, ": ")
+	}
 	var list []map[string]any
 	for _, q := range params {
 		list = append(list, map[string]any{"name": q.Name, "shape": q.Value.Shape(), "buffer": q.Buffer})

@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"github.com/weft-ml/weft/format/safetensors"
+	"github.com/weft-ml/weft/internal/regular"
 )
 
 // check returns the number of elements, having made sure that they are there.
@@ -200,8 +201,8 @@ func loadExternal(g *graphProto, dir string, bare bool) error {
 		f := files[name]
 		if f == nil {
 			var err error
-			if f, err = os.Open(filepath.Join(dir, name)); err != nil {
-				return fmt.Errorf("onnx: weights beside the model: %w; copy that file too", err)
+			if f, _, err = regular.OpenIn(dir, name); err != nil {
+				return fmt.Errorf("onnx: weights beside the model: %w; copy that file too, not a link to it", err)
 			}
 			files[name] = f
 		}
