@@ -318,13 +318,18 @@ func (s *Session) weights(ctx context.Context, q *WeightsRequest) (*WeightsResul
 	})
 }
 
-func (s *Session) save(ctx context.Context, _ *Empty) (*SaveResult, error) {
+func (s *Session) save(ctx context.Context, q *SaveRequest) (*SaveResult, error) {
 	r := &SaveResult{}
 	return r, s.do(ctx, s.quick, func() error {
 		if err := s.haveModel(); err != nil {
 			return err
 		}
 		m := s.model
+		if q.Own {
+			if m = s.own; m == nil {
+				return hinted("Choose a preset.", errors.New("there is no network of your own yet"))
+			}
+		}
 		info := train.Info{
 			Recipe: recipes.Layers.Name, Layers: m.spec, Options: m.options, Preprocessing: m.prep, Classes: m.classes,
 			Data: m.data, State: train.State{Step: m.steps, Done: true}, Test: m.score,
