@@ -365,12 +365,11 @@ func readModel(name string, b []byte) (*model, error) {
 	mod, info, err := train.ReadModel(name, bytes.NewReader(b), int64(len(b)))
 	switch {
 	case errors.Is(err, safetensors.ErrFormat), errors.Is(err, safetensors.ErrTruncated):
-		// The package's advice is for those who write such files.
-		detail := err.Error()
-		if e := (*safetensors.Error)(nil); errors.As(err, &e) {
-			detail = e.Detail
+		// What exactly is wrong with the bytes is for those who write such files.
+		if errors.Is(err, safetensors.ErrTruncated) {
+			return nil, hinted(advice, fmt.Errorf("%s is not a model file, or is cut short", name))
 		}
-		return nil, hinted(advice, fmt.Errorf("%s is not a model file, or a damaged one: %s", name, detail))
+		return nil, hinted(advice, fmt.Errorf("%s is not a model file, or a damaged one", name))
 	case err != nil:
 		return nil, hinted(advice, fmt.Errorf("this model cannot be used: %w", err))
 	}
