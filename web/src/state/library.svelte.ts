@@ -4,7 +4,7 @@
 
 import * as storage from '../lib/storage';
 import type { Builtin, ModelInfo } from '../lib/protocol';
-import { shape } from '../lib/network';
+import { sameLayers, shape } from '../lib/network';
 import { lab } from './lab.svelte';
 import { runs, type Run } from './runs.svelte';
 import { toasts } from './toasts.svelte';
@@ -29,8 +29,9 @@ class Library {
     await lab.ready();
     await this.refresh();
     this.builtins = await lab.client.request('builtin', {});
-    // What was learned on an earlier visit is what a visitor comes back to.
-    const last = runs.list.findLast((run) => run.kept);
+    // What was learned on an earlier visit is what a visitor comes back to, unless
+    // the address asks for another network.
+    const last = runs.list.findLast((run) => run.kept && sameLayers(run.setup.layers, lab.setup.layers));
     if (last && lab.own !== 'trained' && lab.choice === 'own') await this.#do(() => this.#run(last));
   }
 
