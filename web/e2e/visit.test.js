@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
-import { answered, finished, open, scan, screenshot, serve, trained, until, visit, PATIENCE } from './harness.js';
+import { answered, drag, finished, open, scan, screenshot, serve, trained, until, visit, PATIENCE } from './harness.js';
 import { choose, ready, visitView } from './scenario.js';
 
 const button = (page, name) => page.getByRole('button', { name, exact: true });
@@ -217,6 +217,30 @@ describe('visits', { timeout: 8 * PATIENCE }, () => {
     await context.close();
   }));
 
+  test('inside, the answer has a name, and a unit leads to its weights', () => visit({ webgpu: true }, async (browser, crashed) => {
+    const { page, context, errors } = await open(browser, `${server.url}#/draw?data=synthetic`, { crashed });
+    await answered(page, 'data');
+    await choose(page, /128-10/);
+    await answered(page, 'use');
+    await visitView(page, 'Look inside');
+    await page.getByTestId('verdict').getByText(/^It says \d, (and it is|but it is \d)\.$/).waitFor();
+    // By pointer, and by keyboard.
+    await page.getByRole('slider', { name: /^Activations of ReLU 1/ }).click({ position: { x: 24, y: 8 } });
+    const unit = page.getByTestId('unit');
+    await unit.getByRole('heading', { name: 'Unit 1', exact: true }).waitFor();
+    await unit.getByRole('slider', { name: /^Weights of unit 1, 28 by 28/ }).waitFor();
+    await page.getByRole('slider', { name: /^Activations of Linear 2/ }).focus();
+    for (const key of ['ArrowRight', 'ArrowRight', 'ArrowRight', 'Enter']) await page.keyboard.press(key);
+    await unit.getByRole('heading', { name: 'Unit 2', exact: true }).waitFor();
+    await page.getByRole('radio', { name: 'Linear 2: 128 → 10' }).and(page.locator(':checked')).waitFor({ state: 'attached' });
+    assert.deepEqual(await scan(page, 'one unit'), []);
+    await screenshot(page, 'visit-unit');
+    await unit.getByRole('button', { name: 'Close' }).click();
+    await unit.waitFor({ state: 'detached' });
+    assert.deepEqual(errors, []);
+    await context.close();
+  }));
+
   test('a drawing on a phone is read by a trained network until there is one of one’s own', () => visit({ webgpu: false }, async (browser, crashed) => {
     const { page, context, errors } = await open(browser, `${server.url}#/draw?data=synthetic`, { webgpu: false, crashed, viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
     await answered(page, 'use');
@@ -231,9 +255,23 @@ describe('visits', { timeout: 8 * PATIENCE }, () => {
     const [pad, said] = [await page.getByLabel(/^Drawing pad/).boundingBox(), await note.boundingBox()];
     assert.ok(said.y - (pad.y + pad.height) < 120, `${said.y - pad.y - pad.height} pixels below the pad`);
     await screenshot(page, 'visit-draw-untrained-phone');
+    // A speck would be misread: it is said why.
+    await page.getByRole('button', { name: 'Clear' }).click();
+    await drag(page, page.getByLabel(/^Drawing pad/), [[0.48, 0.45], [0.52, 0.55]]);
+    await page.getByText(/^Draw larger: /).waitFor();
     // Nothing of this has changed what would be trained.
     await visitView(page, 'Train');
-    await page.getByRole('region', { name: 'Network' }).getByText(/101.770 parameters/).waitFor();
+    const network = page.getByRole('region', { name: 'Network' });
+    await network.getByText(/101.770 parameters/).waitFor();
+    // The rate stands beside the curves, once; what would take hours here says so before Start.
+    assert.equal(await rate(page).count(), 1);
+    await page.getByRole('region', { name: 'Curves' }).getByRole('textbox', { name: /^Learning rate/ }).waitFor();
+    await network.getByRole('button', { name: 'CNN', exact: true }).click();
+    await page.getByText(/^This takes long here: without WebGPU on a graphics card, about \d+.h/).waitFor();
+    await page.getByRole('button', { name: 'Use LeNet, 2 epochs' }).click();
+    await page.getByText('This takes long here:').waitFor({ state: 'detached' });
+    await network.getByText('Layers: CNN 6‑16‑84‑10').waitFor();
+    assert.deepEqual(await scan(page, 'Train on a phone'), []);
     assert.deepEqual(errors, []);
     await context.close();
   }));
