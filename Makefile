@@ -109,10 +109,12 @@ SITE ?= site
 site: pages $(PROGRAMS) bin/cifar-small/plan.json
 	go run ./internal/site/pack -static -out $(SITE) $(WORKER) $(if $(DATA),-data $(DATA))
 
-# The lab in a real browser, with and without WebGPU; also the site.
+# The lab in a real browser, with and without WebGPU; also the site, in two
+# versions, of which it does not matter in what they differ.
 e2e: lab-files build
 	@scripts/node browser
 	go run ./internal/site/pack -static -out bin/e2e/lab $(WORKER) -max-wasm 1500000 -max-code 150000
+	go run ./internal/site/pack -static -out bin/e2e/next $(WORKER) -add models/README.md=LICENSE
 	go run ./format/web/testexport -out bin/exports
 	cd web && node --test --test-concurrency=1 --test-reporter=spec e2e/*.test.js
 

@@ -182,6 +182,28 @@ func TestGradients(t *testing.T) {
 			theta := x[1].MulScalar(0.02).Add(tensor.New([]float32{1.3, 0.2, 0.1, -0.2, 1.21, 0.03}, 1, 2, 3))
 			return x[0].GridSample(tensor.AffineGrid(theta, 2, 3, true), tensor.SampleOptions{Border: true, AlignCorners: true})
 		}, [][]int{{1, 2, 5, 6}, {1, 2, 3}}},
+		{"grid sample, cubic and mirrored", func(x in) *tensorT {
+			theta := x[1].MulScalar(0.02).Add(tensor.New([]float32{1.3, 0.2, 0.1, -0.2, 1.21, 0.03}, 1, 2, 3))
+			return x[0].GridSample(tensor.AffineGrid(theta, 2, 3, true), tensor.SampleOptions{Cubic: true, Reflection: true})
+		}, [][]int{{1, 1, 4, 3}, {1, 2, 3}}},
+		{"grid sample of volumes", func(x in) *tensorT {
+			theta := x[1].MulScalar(0.02).Add(tensor.New([]float32{0.5, 0.2, 0.1, 0.1, -0.2, 0.45, 0.1, 0.03, 0.1, 0.2, 0.4, 0.05}, 1, 3, 4))
+			return x[0].GridSample(tensor.AffineGrid3d(theta, 2, 1, 2, false), tensor.SampleOptions{})
+		}, [][]int{{1, 1, 3, 3, 4}, {1, 3, 4}}},
+		{"volumes", func(x in) *tensorT {
+			o := tensor.Conv3dOptions{Stride: [3]int{2, 1, 2}, Padding: [3]int{1, 0, 1}, Groups: 2}
+			return x[0].Conv3d(x[1], x[2], o).Tanh().ConvTranspose3d(x[3], nil, o, [3]int{1, 0, 1})
+		}, [][]int{{1, 2, 4, 3, 4}, {4, 1, 3, 2, 3}, {4}, {4, 1, 2, 2, 2}}},
+		{"scatter", func(x in) *tensorT {
+			index := tensor.FromInts([]int32{2, 0, 2, 1, 3, 1, 0, 2}, 2, 4)
+			y := x[0].Scatter(1, index, x[1], tensor.ScatterAdd).Scatter(1, index, x[2], tensor.ScatterMul)
+			return y.Mul(x[0].Scatter(1, index, x[1], tensor.ScatterReplace)).Add(x[0].Scatter(0, index, x[2].MulScalar(1.7), tensor.ScatterMax))
+		}, [][]int{{4, 4}, {2, 4}, {2, 4}}},
+		{"the first in order", func(x in) *tensorT {
+			some, _ := x[0].TopK(3, 1, true)
+			all, _ := x[0].Sort(0, true)
+			return some.Mul(all.Slice(1, 0, 3))
+		}, [][]int{{3, 5}}},
 		{"residual", func(x in) *tensorT {
 			return nn.Residual{Body: nn.Func(func(y *tensorT) *tensorT { return y.MatMul(x[1]).Silu() })}.Forward(x[0])
 		}, [][]int{{2, 3}, {3, 3}}},

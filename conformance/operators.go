@@ -22,6 +22,9 @@ func init() {
 		"gelu_tanh": (*tensor.Tensor).GeluTanh, "mish": (*tensor.Tensor).Mish,
 		"hardswish": (*tensor.Tensor).Hardswish, "hardsigmoid": (*tensor.Tensor).Hardsigmoid,
 		"logical_not": (*tensor.Tensor).Not,
+		"asin":        (*tensor.Tensor).Asin, "acos": (*tensor.Tensor).Acos, "atan": (*tensor.Tensor).Atan,
+		"sinh": (*tensor.Tensor).Sinh, "cosh": (*tensor.Tensor).Cosh,
+		"asinh": (*tensor.Tensor).Asinh, "acosh": (*tensor.Tensor).Acosh, "atanh": (*tensor.Tensor).Atanh,
 	} {
 		operators[name] = one(pointwise, func(a *args) *tensor.Tensor { return f(a.x()) })
 	}

@@ -36,7 +36,11 @@ func Reference() *Device { return &Device{be: interp.Device{}, kind: "reference"
 // whose name contains NAME, or "auto" (also "") for WebGPU on real graphics
 // hardware (in a browser: on any adapter) if there is any and the CPU otherwise.
 func Open(name string) (*Device, error) {
-	kind, adapter, _ := strings.Cut(name, ":")
+	kind, adapter, named := strings.Cut(name, ":")
+	if named && (kind != "webgpu" || adapter == "") {
+		// There is one CPU, and auto chooses by itself.
+		return nil, fmt.Errorf("weft: no device %q: only webgpu takes a name, as in webgpu:NAME; use cpu, webgpu, webgpu:NAME or auto", name)
+	}
 	switch kind {
 	case "cpu":
 		return CPU(), nil
@@ -57,6 +61,16 @@ func Open(name string) (*Device, error) {
 
 // Name describes the device for people.
 func (d *Device) Name() string { return d.be.Name() }
+
+// Arithmetic describes what decides the last bits of results: the graphics card,
+// or the processor's architecture and the instructions that are used of it.
+// Devices that say the same compute the same, as far as is known.
+func (d *Device) Arithmetic() string {
+	if a, ok := d.be.(interface{ Arithmetic() string }); ok {
+		return a.Arithmetic()
+	}
+	return d.Name()
+}
 
 // Kind is "cpu" or "webgpu".
 func (d *Device) Kind() string { return d.kind }

@@ -1,10 +1,13 @@
-// Batch normalisation works with the distance d of its input from the running
-// mean. The sums of d and of d^2 over each channel, which one pass finds, give
-// the batch's mean and variance: sum(d^2)/n - (sum(d)/n)^2 is exact for any
-// constant shift, and loses no digits for one near the mean (Chan, Golub and
-// LeVeque, "Algorithms for computing the sample variance", 1983). The gradient
-// needs two sums as well, of g and of g d, where the textbook's formula
-// differentiated line by line takes four, the last of them in a pass of its own.
+// Batch normalisation works in training with the distance d of its input from the
+// mean of a sample of the batch. The sums of d and of d^2 over each channel, which
+// one pass finds, give the batch's mean and variance: sum(d^2)/n - (sum(d)/n)^2 is
+// exact for any constant shift, and loses no digits for one near the mean (Chan,
+// Golub and LeVeque, "Algorithms for computing the sample variance", 1983). A sample
+// of n/k elements is at most sqrt(k) deviations away from the mean, whatever the
+// others are. The running mean would need no sample, but is anywhere in the first
+// steps. The gradient needs two sums as well, of g and of g d, where the textbook's
+// formula differentiated line by line takes four, the last of them in a pass of its
+// own.
 
 package nn
 
@@ -91,13 +94,17 @@ func (n *BatchNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	if x.Dims() < 2 || x.Dim(1) != n.RunningMean.Dim(0) {
 		panic(ir.NewError("batch_norm", "input %v: dimension 1 is the %d channels", x.Shape(), n.RunningMean.Dim(0)))
 	}
-	// y = d scale + offset with the distance d from the running mean. All
-	// gradients then follow from the sums of g and of g d over each channel.
-	d := x.Sub(perChannel(n.RunningMean, x))
-	variance, off := n.RunningVar, (*tensor.Tensor)(nil)
+	// y = d scale + offset with the distance d from the running mean, or from the
+	// sample's. All gradients then follow from the sums of g and of g d over each
+	// channel.
+	shift, variance, off := n.RunningMean, n.RunningVar, (*tensor.Tensor)(nil)
 	t := x.Trace()
 	if t.Training() {
-		variance, off = n.statistics(t, d)
+		shift = sampleMean(x)
+	}
+	d := x.Sub(perChannel(shift, x))
+	if t.Training() {
+		variance, off = n.statistics(t, d, shift)
 	}
 	scale := variance.AddScalar(n.Eps).Rsqrt()
 	if n.Weight != nil {
@@ -117,13 +124,44 @@ func (n *BatchNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return tensor.Evaluated(y)
 }
 
-// statistics returns the variance of each channel [C] and the distance of its
-// mean from the running one, and moves the running statistics.
-func (n *BatchNorm) statistics(t *tensor.Trace, d *tensor.Tensor) (variance, off *tensor.Tensor) {
+// sampleMost is how many elements of a channel are enough to know about where its
+// mean is, and sampleShare which part of few: reading them costs little beside
+// reading all.
+const (
+	sampleMost  = 4096
+	sampleShare = 16
+)
+
+// sampleMean is the mean of some elements of each channel of x [N, C, ..]: of every
+// so many images, or rows of images. It is a constant to the gradient, of which the
+// result does not depend on it.
+func sampleMean(x *tensor.Tensor) *tensor.Tensor {
+	x = x.Detach()
+	images, each := x.Dim(0), x.Len()/(x.Dim(0)*x.Dim(1))
+	want := min(max(images*each/sampleShare, 1), sampleMost)
+	if step := images / max(1, want/each); step > 1 {
+		x = x.SliceStep(0, 0, images, step)
+	}
+	if step := each / want; step > 1 && x.Dims() > 2 {
+		x = x.SliceStep(2, 0, x.Dim(2), min(step, x.Dim(2)))
+	}
+	return x.Mean(others(x)...)
+}
+
+// others are the dimensions of x but that of its channels.
+func others(x *tensor.Tensor) []int {
 	dims := []int{0}
-	for i := 2; i < d.Dims(); i++ {
+	for i := 2; i < x.Dims(); i++ {
 		dims = append(dims, i)
 	}
+	return dims
+}
+
+// statistics returns the variance of each channel [C] and the distance of its
+// mean from shift, and moves the running statistics. d is the distance of the
+// channel's elements from shift.
+func (n *BatchNorm) statistics(t *tensor.Trace, d, shift *tensor.Tensor) (variance, off *tensor.Tensor) {
+	dims := others(d)
 	count := float64(d.Len() / d.Dim(1))
 	if count < 2 {
 		panic(ir.NewError("batch_norm", "input %v has one value in each channel: training needs more", d.Shape()))
@@ -135,7 +173,7 @@ func (n *BatchNorm) statistics(t *tensor.Trace, d *tensor.Tensor) (variance, off
 	if n.Cumulative {
 		share = tracked.To(tensor.Float32).Reciprocal()
 	}
-	t.Assign(n.RunningMean, n.RunningMean.Add(off.Mul(share)))
+	t.Assign(n.RunningMean, n.RunningMean.Add(shift.Sub(n.RunningMean).Add(off).Mul(share)))
 	unbiased := variance.MulScalar(count / (count - 1))
 	t.Assign(n.RunningVar, n.RunningVar.Add(unbiased.Sub(n.RunningVar).Mul(share)))
 	return variance, off

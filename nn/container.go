@@ -1,6 +1,9 @@
 package nn
 
-import "github.com/weft-ml/weft/tensor"
+import (
+	"github.com/weft-ml/weft/internal/ir"
+	"github.com/weft-ml/weft/tensor"
+)
 
 // Sequential applies modules one after the other. They are named by their
 // position: "0.weight", "2.weight".
@@ -65,8 +68,9 @@ type Dropout struct{ P float64 }
 
 // Forward drops elements of x.
 func (d Dropout) Forward(x *tensor.Tensor) *tensor.Tensor {
+	checkProbability("dropout", d.P)
 	t := x.Trace()
-	if d.P <= 0 {
+	if d.P == 0 {
 		return x
 	}
 	if !t.Training() {
@@ -79,6 +83,13 @@ func (d Dropout) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return tensor.Where(keep, x.MulScalar(1/(1-d.P)), tensor.Scalar(0))
 }
 
+// checkProbability panics where p is none: a negative one or NaN would pass as 0.
+func checkProbability(op string, p float64) {
+	if !(p >= 0 && p <= 1) {
+		panic(ir.NewError(op, "probability %v: want 0 to 1", p))
+	}
+}
+
 // StochasticDepth zeroes whole examples with probability P and scales the
 // others by 1/(1-P), while the trace is in training; elsewhere it is the
 // identity (Huang et al., "Deep Networks with Stochastic Depth", 2016). It goes
@@ -87,8 +98,9 @@ type StochasticDepth struct{ P float64 }
 
 // Forward drops examples, which are elements of x's first dimension.
 func (s StochasticDepth) Forward(x *tensor.Tensor) *tensor.Tensor {
+	checkProbability("stochastic_depth", s.P)
 	t := x.Trace()
-	if s.P <= 0 {
+	if s.P == 0 {
 		return x
 	}
 	if !t.Training() {

@@ -31,6 +31,9 @@ func (o ConvOptions) tensor() tensor.ConvOptions {
 
 // check panics where no layer of these numbers exists.
 func (o ConvOptions) check(op string, in, out, kernel int) {
+	if o.Groups < 0 {
+		panic(ir.NewError(op, "%d groups: at least 1, or 0 for 1", o.Groups))
+	}
 	g := o.groups()
 	if in < 1 || out < 1 || kernel < 1 || in%g != 0 || out%g != 0 {
 		panic(ir.NewError(op, "%d channels to %d, kernel %d, %d groups: all are at least 1, and groups divide both channels", in, out, kernel, g))

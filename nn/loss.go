@@ -67,6 +67,8 @@ type ClassOptions struct {
 	// then over the weights of the targets.
 	Weight *tensor.Tensor
 	// Ignore lists target values that take no part, such as -100 for padding.
+	// Any other outside of the classes is an error where the host sees it, and
+	// makes the loss NaN where only the device does.
 	Ignore []int
 	// Smoothing moves this share of the target's probability to all classes
 	// alike (Szegedy et al., 2015). CrossEntropy only.
@@ -85,6 +87,7 @@ func CrossEntropy(logits, target *tensor.Tensor, opt ClassOptions) *tensor.Tenso
 	if target.DType().Compute() == tensor.Float32 {
 		return softCrossEntropy(logp, target, opt)
 	}
+	logp = validRows("cross_entropy", logp, target, opt.Ignore)
 	nll, weight := classLoss("cross_entropy", logp, target, opt)
 	if eps := opt.Smoothing; eps != 0 {
 		all := logp
@@ -117,19 +120,29 @@ func softCrossEntropy(logp, q *tensor.Tensor, opt ClassOptions) *tensor.Tensor {
 // NLL is -logp_target, the negative log likelihood, for log probabilities
 // [.., classes] and integer targets [..].
 func NLL(logp, target *tensor.Tensor, opt ClassOptions) *tensor.Tensor {
-	l, weight := classLoss("nll", logp, target, opt)
+	l, weight := classLoss("nll", validRows("nll", logp, target, opt.Ignore), target, opt)
 	if weight != nil {
 		return opt.Reduction.weighted(l, weight)
 	}
 	return opt.Reduction.of(l)
 }
 
-// classLoss returns -w_t logp_t for each target t, and the w_t, nil if they
-// are all one.
-func classLoss(op string, logp, target *tensor.Tensor, opt ClassOptions) (loss, weight *tensor.Tensor) {
+// validRows checks that integer targets fit the scores [.., classes], and
+// returns the scores, those of rows whose target is no class as NaN: so are the
+// loss and the row's gradient then.
+func validRows(op string, logp, target *tensor.Tensor, ignore []int) *tensor.Tensor {
 	if logp.Dims() == 0 || !slices.Equal(target.Shape(), logp.Shape()[:logp.Dims()-1]) {
 		panic(ir.NewError(op, "target of shape %v for scores of shape %v: the last dimension of the scores is the classes, the others are the target's", target.Shape(), logp.Shape()))
 	}
+	if valid := tensor.Valid(op, "label", target, logp.Dim(-1), ignore...); valid != nil {
+		logp = logp.Mul(valid.Unsqueeze(-1))
+	}
+	return logp
+}
+
+// classLoss returns -w_t logp_t for each target t, and the w_t, nil if they
+// are all one.
+func classLoss(op string, logp, target *tensor.Tensor, opt ClassOptions) (loss, weight *tensor.Tensor) {
 	loss = logp.Gather(-1, target.Unsqueeze(-1)).Squeeze(-1).Neg()
 	if w := opt.Weight; w != nil {
 		if w.Dims() != 1 || w.Dim(0) != logp.Dim(-1) {
@@ -163,11 +176,20 @@ type FocalOptions struct {
 
 // Focal is -Alpha (1 - p_t)^Gamma log p_t with p = softmax(logits), for
 // logits [.., classes] and integer targets [..] (Lin et al., "Focal Loss for
-// Dense Object Detection", 2017).
+// Dense Object Detection", 2017). Labels are as with CrossEntropy.
 func Focal(logits, target *tensor.Tensor, opt FocalOptions) *tensor.Tensor {
-	nll, _ := classLoss("focal", logits.LogSoftmax(-1), target, ClassOptions{})
+	nll, _ := classLoss("focal", validRows("focal", logits.LogSoftmax(-1), target, nil), target, ClassOptions{})
 	miss := nll.Neg().Expm1().Neg() // 1 - p, exact for p near 1
-	l := miss.PowScalar(orDefault(opt.Gamma, 2)).Mul(nll)
+	gamma := orDefault(opt.Gamma, 2)
+	var l *tensor.Tensor
+	if gamma < 1 {
+		// The slope of the power is infinite at 0, where the loss, its gradient and nll
+		// are 0.
+		sure := miss.Le(tensor.Scalar(smallestNormal))
+		l = tensor.Where(sure, nll.Detach(), tensor.Where(sure, tensor.Scalar(1), miss).PowScalar(gamma).Mul(nll))
+	} else {
+		l = miss.PowScalar(gamma).Mul(nll)
+	}
 	return opt.Reduction.of(l.MulScalar(orDefault(opt.Alpha, 1)))
 }
 
@@ -240,9 +262,12 @@ func BCE(p, target *tensor.Tensor, opt BCEOptions) *tensor.Tensor {
 	return opt.Reduction.of(times(l, opt.Weight))
 }
 
+// smallestNormal is the least float32 that no device takes for 0.
+const smallestNormal = math.SmallestNonzeroFloat32 * (1 << 23)
+
 // safeLog is log(x), and -100 without a gradient where that would be lower.
 func safeLog(x *tensor.Tensor) *tensor.Tensor {
-	low := x.Le(tensor.Scalar(math.SmallestNonzeroFloat32 * (1 << 23))) // not normal: log would be -Inf on a GPU
+	low := x.Le(tensor.Scalar(smallestNormal)) // log would be -Inf on a GPU
 	return tensor.Where(low, tensor.Scalar(-100), tensor.Where(low, tensor.Scalar(1), x).Log())
 }
 

@@ -1,6 +1,7 @@
 package nn_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -76,6 +77,112 @@ func TestBatchNormFarFromZero(t *testing.T) {
 	}
 	s := math.Sqrt(1.25)
 	within(t, "output", trainOn(t, n, 1, batches...), 1e-4, -1.5/s, -0.5/s, 0.5/s, 1.5/s)
+}
+
+// In the first steps a channel's mean may be many deviations away from the running
+// mean, and a part of its elements from the others. Output, gradient and running
+// statistics are those of float64.
+func TestBatchNormFirstStepFarFromZero(t *testing.T) {
+	const channels = 3
+	type input struct {
+		name  string
+		shape []int
+		at    func(i, sample, channel int) float64
+	}
+	wave := func(i int) float64 { return math.Sin(float64(i)*1.7) * math.Sqrt2 }
+	var inputs []input
+	for _, mean := range []float64{0, 100, -1000, 1e4} {
+		for _, dev := range []float64{1, .1} {
+			if mean/dev > 1e4 {
+				continue
+			}
+			for _, shape := range [][]int{{64, channels}, {40, channels, 5}, {34, channels, 6, 7}, {2, channels, 20, 9}, {3, channels, 90, 90}} {
+				inputs = append(inputs, input{fmt.Sprintf("mean %v, deviation %v, %v", mean, dev, shape), shape, func(i, _, c int) float64 { return mean*float64(c) + dev*wave(i) }})
+			}
+		}
+	}
+	inputs = append(inputs,
+		input{"first image apart", []int{64, channels, 4, 4}, func(i, n, c int) float64 { return 1000*b2f(n > 0) + wave(i) }},
+		input{"first element apart", []int{100, channels}, func(i, n, c int) float64 { return 500 - 100*b2f(n == 0) + wave(i) }},
+		input{"one value", []int{8, channels, 2, 2}, func(i, n, c int) float64 { return 77 }},
+	)
+	for _, dev := range devices(t) {
+		for _, in := range inputs {
+			count := 1
+			for _, d := range in.shape {
+				count *= d
+			}
+			each := count / in.shape[0] / channels
+			v, seed := make([]float32, count), make([]float32, count)
+			for i := range v {
+				v[i] = float32(in.at(i, i/each/channels, i/each%channels))
+				seed[i] = float32(math.Cos(float64(i) * .7))
+			}
+			bn := NewBatchNorm(channels, BatchNormOptions{})
+			out, err := run(t, dev, func(tr *tensor.Trace, a []*tensor.Tensor) []*tensor.Tensor {
+				tr.SetTraining(true)
+				y := bn.Forward(a[0])
+				return append(tensor.GradWith(y, a[1], a[0]), y)
+			}, tensor.New(v, in.shape...), tensor.New(seed, in.shape...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The same in float64.
+			y, g := make([]float64, count), make([]float64, count)
+			n := float64(count / channels)
+			for c := range channels {
+				var sum, sq, sg, sgx float64
+				channel := func(f func(i int)) {
+					for i := range v {
+						if i/each%channels == c {
+							f(i)
+						}
+					}
+				}
+				channel(func(i int) { sum += float64(v[i]) })
+				mean := sum / n
+				channel(func(i int) { sq += (float64(v[i]) - mean) * (float64(v[i]) - mean) })
+				scale := 1 / math.Sqrt(sq/n+1e-5)
+				channel(func(i int) {
+					y[i] = (float64(v[i]) - mean) * scale
+					sg += float64(seed[i])
+					sgx += float64(seed[i]) * y[i]
+				})
+				channel(func(i int) { g[i] = scale * (float64(seed[i]) - sg/n - y[i]*sgx/n) })
+				if got := float64(bn.RunningMean.Floats()[c]); !(math.Abs(got-.1*mean) <= 1e-6*(1+math.Abs(mean))) {
+					t.Errorf("%s on %s: running mean %v, want %v", in.name, dev.Kind(), got, .1*mean)
+				}
+				want := .9 + .1*sq/(n-1)
+				if got := float64(bn.RunningVar.Floats()[c]); !(math.Abs(got-want) <= 1e-5*want) {
+					t.Errorf("%s on %s: running variance %v, want %v", in.name, dev.Kind(), got, want)
+				}
+			}
+			near64(t, in.name+" on "+dev.Kind()+": output", out[1].Floats(), y)
+			near64(t, in.name+" on "+dev.Kind()+": gradient", out[0].Floats(), g)
+		}
+	}
+}
+
+func b2f(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// near64 allows 1e-4 of the greatest value.
+func near64(t *testing.T, what string, got []float32, want []float64) {
+	t.Helper()
+	size := 1.0
+	for _, w := range want {
+		size = max(size, math.Abs(w))
+	}
+	for i, w := range want {
+		if !(math.Abs(float64(got[i])-w) <= 1e-4*size) {
+			t.Errorf("%s: element %d is %v, want %v", what, i, got[i], w)
+			return
+		}
+	}
 }
 
 func TestBatchNormNeedsABatch(t *testing.T) {

@@ -17,7 +17,15 @@ type ConvOptions struct {
 	Groups                    int    // 0 means 1
 }
 
-func (o ConvOptions) filled() ConvOptions {
+// filled has the numbers that 0 stands for. Negative ones are a mistake that
+// must not pass as the usual.
+func (o ConvOptions) filled(op string) ConvOptions {
+	if min(o.Stride[0], o.Stride[1], o.Dilation[0], o.Dilation[1], o.Groups) < 0 {
+		panic(ir.NewError(op, "stride %v, dilation %v, %d groups: each is at least 1, or 0 for 1", o.Stride, o.Dilation, o.Groups))
+	}
+	if min(o.Padding[0], o.Padding[1]) < 0 {
+		panic(ir.NewError(op, "padding %v: neither is negative", o.Padding))
+	}
 	for i := range 2 {
 		o.Stride[i], o.Dilation[i] = max(o.Stride[i], 1), max(o.Dilation[i], 1)
 	}
@@ -32,7 +40,7 @@ func (x *Tensor) Conv2d(w, b *Tensor, o ConvOptions) *Tensor {
 	if x.Dims() != 4 || w.Dims() != 4 {
 		panic(ir.NewError("conv2d", "input %v, weight %v: both have four dimensions", x.Shape(), w.Shape()))
 	}
-	o = o.filled()
+	o = o.filled("conv2d")
 	in := ir.Cast(x.node, Float32)
 	pads := []int{0, 0, o.Padding[0], o.Padding[1]}
 	y := with("conv2d", ir.Conv(ir.Pad(in, pads, pads, 0), w.node, o.Stride[:], o.Dilation[:], o.Groups), x, w)
@@ -65,7 +73,7 @@ func (x *Tensor) Conv1d(w, b *Tensor, stride, padding, dilation, groups int) *Te
 // respect to its input, of x [N, C, H, W] with w [C, O/groups, KH, KW]. The
 // result's height is (H-1) stride - 2 padding + dilation (KH-1) + outputPadding + 1.
 func (x *Tensor) ConvTranspose2d(w, b *Tensor, o ConvOptions, outputPadding [2]int) *Tensor {
-	o = o.filled()
+	o = o.filled("conv_transpose2d")
 	if x.Dims() != 4 || w.Dims() != 4 || x.Dim(1) != w.Dim(0) || w.Dim(0)%o.Groups != 0 {
 		panic(ir.NewError("conv_transpose2d", "input %v, weight %v, %d groups: weights are [in, out/groups, height, width]", x.Shape(), w.Shape(), o.Groups))
 	}
@@ -76,6 +84,9 @@ func (x *Tensor) ConvTranspose2d(w, b *Tensor, o ConvOptions, outputPadding [2]i
 		shape[2+i] = (x.Dim(2+i)-1)*o.Stride[i] - 2*o.Padding[i] + o.Dilation[i]*(w.Dim(2+i)-1) + outputPadding[i] + 1
 		if outputPadding[i] >= max(o.Stride[i], o.Dilation[i]) {
 			panic(ir.NewError("conv_transpose2d", "output padding %v must be smaller than stride or dilation", outputPadding))
+		}
+		if outputPadding[i] < 0 {
+			panic(ir.NewError("conv_transpose2d", "output padding %v: neither is negative", outputPadding))
 		}
 	}
 	checkShape("conv_transpose2d", shape)
@@ -97,6 +108,9 @@ type Pool2dOptions struct {
 func (x *Tensor) windows(op string, o Pool2dOptions, v float64) *ir.Node {
 	if x.Dims() != 4 {
 		panic(ir.NewError(op, "input %v: four dimensions are needed", x.Shape()))
+	}
+	if min(o.Kernel[0], o.Kernel[1]) < 1 || min(o.Stride[0], o.Stride[1], o.Padding[0], o.Padding[1]) < 0 {
+		panic(ir.NewError(op, "kernel %v, stride %v, padding %v: the kernel is at least 1, and none is negative", o.Kernel, o.Stride, o.Padding))
 	}
 	pads := []int{0, 0, o.Padding[0], o.Padding[1]}
 	n := ir.Pad(ir.Cast(x.node, Float32), pads, pads, v)

@@ -84,6 +84,33 @@ func (x *Tensor) Sin() *Tensor { return unary(ir.OpSin, x) }
 // Cos is the cosine of x in radians.
 func (x *Tensor) Cos() *Tensor { return unary(ir.OpCos, x) }
 
+// Asin is the arc sine of x, in radians from -pi/2 to pi/2; beyond 1 it is not a
+// number.
+func (x *Tensor) Asin() *Tensor { return unary(ir.OpAsin, x) }
+
+// Acos is the arc cosine of x, in radians from 0 to pi; beyond 1 it is not a
+// number.
+func (x *Tensor) Acos() *Tensor { return unary(ir.OpAcos, x) }
+
+// Atan is the arc tangent of x, in radians.
+func (x *Tensor) Atan() *Tensor { return unary(ir.OpAtan, x) }
+
+// Sinh is the hyperbolic sine.
+func (x *Tensor) Sinh() *Tensor { return unary(ir.OpSinh, x) }
+
+// Cosh is the hyperbolic cosine.
+func (x *Tensor) Cosh() *Tensor { return unary(ir.OpCosh, x) }
+
+// Asinh is the area hyperbolic sine, the inverse of Sinh.
+func (x *Tensor) Asinh() *Tensor { return unary(ir.OpAsinh, x) }
+
+// Acosh is the area hyperbolic cosine, at least 0; below 1 it is not a number.
+func (x *Tensor) Acosh() *Tensor { return unary(ir.OpAcosh, x) }
+
+// Atanh is the area hyperbolic tangent, the inverse of Tanh: infinite at 1 and -1,
+// and beyond not a number.
+func (x *Tensor) Atanh() *Tensor { return unary(ir.OpAtanh, x) }
+
 // Tanh is the hyperbolic tangent.
 func (x *Tensor) Tanh() *Tensor { return unary(ir.OpTanh, x) }
 
@@ -231,7 +258,12 @@ func Where(c, a, b *Tensor) *Tensor {
 // gradient passes where x lies in the interval, its ends included.
 func (x *Tensor) Clamp(lo, hi float64) *Tensor {
 	low, high := x.like(min(lo, hi)), x.like(hi)
-	return Where(x.Lt(low), low, Where(x.Gt(high), high, x))
+	y := Where(x.Lt(low), low, Where(x.Gt(high), high, x))
+	if x.DType().Compute() != Float32 {
+		return y
+	}
+	// Some compilers of shaders make a maximum and a minimum of that, which drop what is not a number.
+	return Where(x.Ne(x), x, y)
 }
 
 // To converts x to another element type.

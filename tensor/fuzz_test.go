@@ -4,16 +4,20 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
 	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/internal/cpu"
 	"github.com/weft-ml/weft/internal/kernel"
+	"github.com/weft-ml/weft/internal/plan"
 	"github.com/weft-ml/weft/internal/webgpu"
+	"github.com/weft-ml/weft/internal/wgsl"
 	. "github.com/weft-ml/weft/tensor"
 )
 
@@ -243,16 +247,127 @@ func TestHardwareKernels(t *testing.T) {
 	}
 	be := list[1].Backend().(*webgpu.Backend)
 	be.Hardware = true
-	n := uint64(8)
+	checkPrograms(t, list[1], 1000, hardwareSeeds(8))
+}
+
+// hardwareSeeds is how many programs each kind of kernel computes below.
+func hardwareSeeds(n uint64) uint64 {
 	if s, err := strconv.ParseUint(os.Getenv("WEFT_SEEDS"), 10, 64); err == nil {
-		n = s
+		return s
 	}
-	for seed := range n {
-		for _, data := range [][]byte{seedBytes(1000 + seed), largeSeed(seed)} {
-			if _, wrong := compare(list[1], data); wrong != "" {
-				data = shorten(list[1], data)
-				text, wrong := compare(list[1], data)
+	return n
+}
+
+// Every kind of tile, and every rewrite that long sums bring about, on whatever
+// adapter there is: what real cards run must not need one to be tested. Products
+// and sums are treated as if they were large.
+func TestEveryKernel(t *testing.T) {
+	list := devices(t)
+	if len(list) < 2 {
+		t.Skip("no WebGPU")
+	}
+	be := list[1].Backend().(*webgpu.Backend)
+	for i, name := range slices.Sorted(maps.Keys(wgsl.Families)) {
+		be.Tuning = wgsl.Low()
+		used := 0
+		be.Tuning.Tiles = func(m *wgsl.Matmul, lim wgsl.TileLimits) []wgsl.Tile {
+			tiles := wgsl.Families[name](m, lim)
+			used += len(tiles)
+			return tiles
+		}
+		be.Hardware = name != "strip"
+		t.Run(name, func(t *testing.T) {
+			checkPrograms(t, list[1], 10000*uint64(i+1), hardwareSeeds(4))
+			checkConvolutions(t, list[1], name == "window" || name == "taps")
+			if used == 0 {
+				t.Error("no product had such a tile")
+			}
+		})
+	}
+}
+
+// checkConvolutions compares convolutions of several shapes, with both gradients,
+// with the reference: of an image and filters, and of an image and its own corner.
+// One shape will do for tiles that are not made for them.
+func checkConvolutions(t *testing.T, dev *device.Device, all bool) {
+	t.Helper()
+	for i, c := range []struct{ n, channels, h, w, filters, kh, kw, pad int }{
+		{2, 2, 6, 7, 8, 3, 3, 1}, {3, 4, 8, 8, 4, 2, 2, 0}, {1, 2, 12, 5, 8, 1, 3, 0}, {4, 2, 9, 9, 12, 5, 5, 2}, {6, 1, 5, 4, 3, 2, 4, 0},
+	} {
+		if i > 0 && !all {
+			break
+		}
+		spec := func(seed uint64, shape ...int) *Tensor {
+			return leafSpec{dt: Float32, shape: shape, frac: 3, seed: seed}.constant(0)
+		}
+		x, w := spec(1, c.n, c.channels, c.h, c.w), spec(2, c.filters, c.channels, c.kh, c.kw)
+		o := ConvOptions{Padding: [2]int{c.pad, c.pad}}
+		f := func(_ *Trace, in []*Tensor) []*Tensor {
+			y := in[0].Conv2d(in[1], nil, o)
+			own := in[0].Conv2d(in[0].Slice(2, 0, c.kh).Slice(3, 0, c.kw), nil, o)
+			return append(Grad(y.Square().Sum(), in[0], in[1]), y, own, Grad(own.Square().Sum(), in[0])[0])
+		}
+		var results [2][]*Tensor
+		for i, d := range []*device.Device{device.Reference(), dev} {
+			p, err := Compile(d, f, x, w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			results[i], err = p.Call(x, w)
+			p.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, r := range results[0] {
+			want, got := r.Floats(), results[1][i].Floats()
+			size := 1.0
+			for _, v := range want {
+				size = max(size, math.Abs(float64(v)))
+			}
+			for j := range want {
+				if !(math.Abs(float64(got[j]-want[j])) <= 1e-5*size) {
+					t.Errorf("%+v: element %d of result %d is %v, want %v", c, j, i, got[j], want[j])
+					break
+				}
+			}
+		}
+	}
+}
+
+// The same rewrites on the CPU, which is fast enough for many programs.
+func TestSplitPrograms(t *testing.T) {
+	for _, software := range []bool{false, true} {
+		be := &rewriting{cpu.New(1), wgsl.TileLimits{WorkgroupStorage: 16384, Invocations: 256, Software: software, Tuning: wgsl.Low()}}
+		checkPrograms(t, device.Wrap(be, "cpu"), 0, hardwareSeeds(150))
+		if err := be.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// rewriting has the CPU compute plans as a WebGPU device would be given them.
+type rewriting struct {
+	*cpu.Backend
+	lim wgsl.TileLimits
+}
+
+func (r *rewriting) Rewrite(p *plan.Plan) { wgsl.SplitLongSums(p, r.lim) }
+
+// checkPrograms compares seeds from that many on, small and large ones, with
+// the reference.
+func checkPrograms(t *testing.T, dev *device.Device, from, n uint64) {
+	t.Helper()
+	bad := 0
+	for seed := from; seed < from+n; seed++ {
+		for _, data := range [][]byte{seedBytes(seed), largeSeed(seed)} {
+			if _, wrong := compare(dev, data); wrong != "" {
+				data = shorten(dev, data)
+				text, wrong := compare(dev, data)
 				t.Errorf("seed %d: %s\n%s\nbytes: %s", seed, wrong, text, hex.EncodeToString(data))
+				if bad++; bad == 3 {
+					t.Fatal("and perhaps more")
+				}
 			}
 		}
 	}

@@ -226,7 +226,7 @@ func (x *Tensor) Gather(dim int, index *Tensor) *Tensor {
 }
 
 // IndexSelect takes the given elements (a tensor of one dimension) of
-// dimension dim.
+// dimension dim. Indices outside of x are clamped.
 func (x *Tensor) IndexSelect(dim int, index *Tensor) *Tensor {
 	d := x.axis("index_select", dim)
 	if index.Dims() != 1 {
@@ -240,16 +240,23 @@ func (x *Tensor) IndexSelect(dim int, index *Tensor) *Tensor {
 }
 
 // Embedding looks up rows of x [rows, width] by index of any shape; the result
-// has index's shape and then width.
+// has index's shape and then width. An index outside of the table is an error
+// where the host sees it (Valid), and a row of NaN elsewhere.
 func (x *Tensor) Embedding(index *Tensor) *Tensor {
 	if x.Dims() != 2 {
 		panic(ir.NewError("embedding", "table of shape %v: two dimensions are needed", x.Shape()))
 	}
-	rows := x.IndexSelect(0, index.Reshape(-1))
+	flat := index.Reshape(-1)
+	rows := x.IndexSelect(0, flat)
+	if valid := Valid("embedding", "index", flat, x.Dim(0)); valid != nil {
+		rows = rows.Mul(valid.Unsqueeze(-1))
+	}
 	return rows.Reshape(append(slices.Clone(index.Shape()), x.Dim(1))...)
 }
 
-// OneHot is 1 where the index of a new last dimension equals x, 0 elsewhere.
+// OneHot is 1 where the index of a new last dimension equals x, 0 elsewhere: a
+// value outside of the classes has zeros alone, as in ONNX, where PyTorch refuses
+// it.
 func (x *Tensor) OneHot(classes int) *Tensor {
 	shape := append(slices.Clone(x.Shape()), classes)
 	checkShape("one_hot", shape)

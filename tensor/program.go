@@ -27,6 +27,7 @@ type Program struct {
 	plan    *plan.Plan
 	exec    backend.Exec
 	inputs  []int // plan buffers of the arguments
+	checks  []*ir.IndexCheck
 	states  []*storage
 	written []*storage
 	bound   []backend.Buffer
@@ -101,7 +102,7 @@ func compile(dev *device.Device, g *ir.Graph) (*Program, error) {
 	if r, ok := be.(backend.Rewriter); ok {
 		r.Rewrite(pl)
 	}
-	p := &Program{dev: dev, plan: pl}
+	p := &Program{dev: dev, plan: pl, checks: g.Checks}
 	assigned := map[*ir.Leaf]bool{}
 	for _, l := range g.Targets {
 		assigned[l] = true
@@ -201,6 +202,15 @@ func (p *Program) WriteBytes(i int, data []byte) error {
 	}
 	if want := p.plan.Buffers[p.inputs[i]].Bytes; len(data) != want {
 		return fmt.Errorf("weft: argument %d: %d bytes given, %d needed", i, len(data), want)
+	}
+	leaf := p.plan.Buffers[p.inputs[i]].Leaf
+	for _, c := range p.checks {
+		if c.Leaf != leaf {
+			continue
+		}
+		if wrong := checkIndices(c, leaf.DType, data); wrong != "" {
+			return fmt.Errorf("weft: argument %d: %s: %s", i, c.Op, wrong)
+		}
 	}
 	b, off := p.exec.Buffer(p.inputs[i])
 	return p.dev.Backend().Write(b, off, data)

@@ -10,7 +10,7 @@ import (
 // The operations that random programs are made of.
 
 // kinds is the number of cases in grow.
-const kinds = 43
+const kinds = 46
 
 // grow adds one operation, or none if the choice does not fit.
 func (p *randomProgram) grow() {
@@ -163,7 +163,73 @@ func (p *randomProgram) grow() {
 		p.convolve(kind)
 	case 42:
 		p.pool2d(kind)
+	case 43, 44:
+		p.selfProduct(kind)
+	case 45:
+		p.selfConvolve(kind)
 	}
+}
+
+// selfProduct multiplies a value with itself: the same view twice, its transpose,
+// or two parts that overlap.
+func (p *randomProgram) selfProduct(kind int) {
+	x, ok := p.pick(func(v value) bool { return v.float() && v.Dims() > 0 })
+	if !ok {
+		return
+	}
+	flat := x.Reshape(-1)
+	rows := x.Reshape(-1, x.Dim(-1))
+	r, c := rows.Dim(0), rows.Dim(1)
+	var a, b *Tensor
+	switch p.e.n(7) {
+	case 0:
+		a, b = flat.Unsqueeze(0), flat.Unsqueeze(1)
+	case 1:
+		a, b = rows, rows.Transpose(0, 1)
+	case 2:
+		a, b = rows.Transpose(0, 1), rows
+	case 3:
+		n := min(r, c)
+		a = rows.Slice(1, 0, n)
+		b = rows.Slice(0, 0, n)
+	case 4:
+		n := 1 + p.e.n(c)
+		a, b = rows.Slice(1, 0, n), rows.Slice(1, c-n, c).Transpose(0, 1)
+	case 5:
+		a, b = flat.Unsqueeze(1), flat.Unsqueeze(0)
+	case 6: // a batch of rows
+		a, b = rows.Unsqueeze(1), rows.Unsqueeze(2)
+	}
+	if a.Len()/a.Dim(-1)*b.Dim(-1) > p.limit {
+		return
+	}
+	y := a.MatMul(b)
+	if p.e.n(3) == 0 && broadcasts(y.Shape(), a.Shape()) { // and again in the epilogue
+		y = y.Add(a)
+	}
+	p.add(kind, "self product", y, min(inexact, 2*x.frac), 2*x.mag+log2(a.Dim(-1))+1, x)
+}
+
+// selfConvolve takes an image's corner as its filters.
+func (p *randomProgram) selfConvolve(kind int) {
+	x := p.float()
+	in := image(x)
+	if in.Len() > 1500 {
+		return
+	}
+	kh, kw := min(1+p.e.n(3), in.Dim(2)), min(1+p.e.n(4), in.Dim(3))
+	w := in.Slice(0, 0, 1+p.e.n(in.Dim(0))).Slice(2, 0, kh).Slice(3, 0, kw)
+	if w.Dim(0)*in.Len() > 20000 {
+		return
+	}
+	o := ConvOptions{Padding: [2]int{p.e.n(2), p.e.n(2)}}
+	y := in.Conv2d(w, nil, o)
+	if p.e.n(2) == 0 { // with the gradient of the filters, where they do not depend on it
+		y = Grad(in.Conv2d(w, nil, o).Square().Sum(), x.Tensor)[0].MulScalar(0.125).Tanh()
+		p.add(kind, "self convolution's gradient", y, inexact, 0, x)
+		return
+	}
+	p.add(kind, "self convolution", y, min(inexact, 2*x.frac), 2*x.mag+log2(w.Len()/w.Dim(0))+1, x)
 }
 
 func count(shape []int) int {

@@ -5,10 +5,7 @@
 package train
 
 import (
-	"errors"
-	"fmt"
 	"math"
-	"slices"
 
 	"github.com/weft-ml/weft/tensor"
 )
@@ -43,23 +40,6 @@ type Augment struct {
 // in both forms within two epochs, which independent draws do for half of them
 // only (Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024).
 var flips = []string{"", "random", "alternate"}
-
-func (a Augment) check() error {
-	var errs []error
-	if !(a.Shift >= 0 && a.Shift < 1) || !(a.Rotate >= 0 && a.Rotate <= 180) || !(a.Scale >= 0 && a.Scale < 1) {
-		errs = append(errs, fmt.Errorf("augment: shift %v and scale %v are shares of 1, rotate %v is degrees up to 180", a.Shift, a.Scale, a.Rotate))
-	}
-	if a.Crop < 0 || a.Crop > maxSide || a.Cutout < 0 || a.Cutout > maxSide {
-		errs = append(errs, fmt.Errorf("augment: crop %d and cutout %d are numbers of pixels", a.Crop, a.Cutout))
-	}
-	if !slices.Contains(flips, a.Flip) {
-		errs = append(errs, fmt.Errorf("augment: flip %q is none of random, alternate", a.Flip))
-	}
-	if a.Reflect && a.moves() {
-		errs = append(errs, errors.New("augment: reflect does not go together with shift, rotate and scale"))
-	}
-	return errors.Join(errs...)
-}
 
 // none reports whether images stay as they are.
 func (a Augment) none() bool {

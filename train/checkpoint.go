@@ -22,8 +22,11 @@ import (
 )
 
 // FormatVersion is of the metadata. Files of a later version are refused,
-// since what is unknown in them may matter.
-const FormatVersion = 1
+// since what is unknown in them may matter. Since version 2 files have a sum.
+const (
+	FormatVersion = 2
+	summedVersion = 2
+)
 
 // Tensors of a checkpoint beside the model's own, which have plain names.
 const (
@@ -59,6 +62,10 @@ type Info struct {
 	Graph []byte
 	// Test is the result on the test set, of a finished run's model.
 	Test *Score
+	// Machine is what did the arithmetic: other machines round otherwise.
+	Machine string
+	// Summed is false for files of older versions, which have no sum.
+	Summed bool
 }
 
 func (i *Info) metadata() (map[string]string, error) {
@@ -76,6 +83,9 @@ func (i *Info) metadata() (map[string]string, error) {
 			return nil, fmt.Errorf("checkpoint metadata weft.layers: %w", err)
 		}
 		m["weft.layers"] = string(b)
+	}
+	if i.Machine != "" {
+		m["weft.machine"] = i.Machine
 	}
 	if len(i.Graph) > 0 {
 		m["weft.graph"] = base64.StdEncoding.EncodeToString(i.Graph)
@@ -102,7 +112,10 @@ func parseInfo(path string, m map[string]string) (*Info, error) {
 	if n > FormatVersion {
 		return nil, fmt.Errorf("%w: %s has format version %d, this program reads up to %d; use a newer weft", ErrCheckpoint, path, n, FormatVersion)
 	}
-	i := &Info{Kind: m["weft.kind"], Recipe: m["weft.recipe"]}
+	i := &Info{Kind: m["weft.kind"], Recipe: m["weft.recipe"], Machine: m["weft.machine"], Summed: m[safetensors.SumKey] != ""}
+	if n >= summedVersion && !i.Summed {
+		return nil, fmt.Errorf("%w: %s has no sum, which files of format version %d have: it is damaged, or other programs have changed it", ErrCheckpoint, path, n)
+	}
 	if i.Kind != "checkpoint" && i.Kind != "model" {
 		return nil, fmt.Errorf("%w: %s is of unknown kind %q", ErrCheckpoint, path, i.Kind)
 	}
@@ -138,14 +151,14 @@ func parseInfo(path string, m map[string]string) (*Info, error) {
 	return i, nil
 }
 
-// writeFile is replaced by tests that need a write to fail.
-var writeFile = func(path string, write func(io.Writer) error) error {
+func writeFile(path string, write func(io.Writer) error) error {
 	return atomicfile.Write(path, 0, write)
 }
 
-// save writes variables and info to path as one step.
-func save(path string, info *Info, vars []nn.Param) error {
-	return encode(info, vars, func(write func(io.Writer) error) error { return writeFile(path, write) })
+// save writes variables and info to path as one step. The file that was there
+// before is kept under the name kept, unless that is empty.
+func save(path, kept string, info *Info, vars []nn.Param) error {
+	return encode(info, vars, func(write func(io.Writer) error) error { return atomicfile.WriteKeeping(path, kept, 0, write) })
 }
 
 // WriteModel writes m's variables to w with info, whose kind it makes "model":
@@ -180,7 +193,7 @@ func encode(info *Info, vars []nn.Param, out func(func(io.Writer) error) error) 
 			return fmt.Errorf("variable %q has type %v, which checkpoints do not hold", v.Name, v.Value.DType())
 		}
 	}
-	return out(func(w io.Writer) error { return safetensors.Write(w, ts, meta) })
+	return out(func(w io.Writer) error { return safetensors.WriteSummed(w, ts, meta) })
 }
 
 // prefixed returns vars with names that begin with prefix.
@@ -205,23 +218,22 @@ func load(path string, f *safetensors.File, vars []nn.Param, ignore func(name st
 
 // ReadInfo returns what the checkpoint at path says besides its tensors.
 func ReadInfo(path string) (*Info, error) {
-	f, err := safetensors.Open(path)
+	f, info, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return parseInfo(path, f.Metadata)
+	return info, f.Close()
 }
 
 // LoadModel builds the model that the file at path belongs to and fills it
 // with the weights to use: averaged ones where the file holds such.
 func LoadModel(path string) (nn.Module, *Info, error) {
-	f, err := safetensors.Open(path)
+	f, info, err := openFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	return readModel(path, f)
+	return readModel(path, f, info)
 }
 
 // ReadModel is LoadModel for a file in memory; name is for its errors.
@@ -230,14 +242,14 @@ func ReadModel(name string, r io.ReaderAt, size int64) (nn.Module, *Info, error)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return readModel(name, f)
+	info, err := verified(name, f)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return readModel(name, f, info)
 }
 
-func readModel(path string, f *safetensors.File) (nn.Module, *Info, error) {
-	info, err := parseInfo(path, f.Metadata)
-	if err != nil {
-		return nil, nil, err
-	}
+func readModel(path string, f *safetensors.File, info *Info) (nn.Module, *Info, error) {
 	r, err := Find(info.Recipe)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)

@@ -27,13 +27,8 @@ type origin struct {
 
 // openOrigin reads what the file at path says. Whoever asks closes the file.
 func openOrigin(path string) (*origin, error) {
-	f, err := safetensors.Open(path)
+	f, info, err := openFile(path)
 	if err != nil {
-		return nil, err
-	}
-	info, err := parseInfo(path, f.Metadata)
-	if err != nil {
-		f.Close()
 		return nil, err
 	}
 	return &origin{path: path, file: f, info: info}, nil

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/weft-ml/weft/format/safetensors"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
 )
@@ -121,6 +120,10 @@ func (l *loop) collectOldest() error {
 	return err
 }
 
+func (l *loop) divergedError() error {
+	return fmt.Errorf("%w at step %d; try a lower --lr, or --clip 1; labels outside of the network's classes do this too", ErrDiverged, l.diverged)
+}
+
 // drain waits for everything submitted.
 func (l *loop) drain() error {
 	for l.nflying > 0 {
@@ -173,7 +176,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 		l.pace(n * k)
 		t.report()
 		if l.diverged > 0 {
-			return fmt.Errorf("%w at step %d; try a lower --lr, or --clip 1", ErrDiverged, l.diverged)
+			return l.divergedError()
 		}
 		done := s.Epoch*t.perEpoch + next
 		if t.cfg.SaveSteps > 0 && done-l.savedAt >= t.cfg.SaveSteps || t.cfg.SaveEvery > 0 && time.Since(l.saved) >= t.cfg.SaveEvery {
@@ -190,7 +193,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	}
 	t.stopClock()
 	if l.diverged > 0 {
-		return fmt.Errorf("%w at step %d; try a lower --lr, or --clip 1", ErrDiverged, l.diverged)
+		return l.divergedError()
 	}
 	t.report()
 	if s.Batch < t.perEpoch {
@@ -317,7 +320,13 @@ func (t *Trainer) trySaveLast() error {
 		t.warn(fmt.Errorf("cannot write the metrics: %w", err))
 	}
 	info := t.Info()
-	return save(filepath.Join(t.cfg.Dir, LastFile), &info, t.step.variables())
+	kept := ""
+	if t.lastGood {
+		kept = PreviousFile
+	}
+	err := save(filepath.Join(t.cfg.Dir, LastFile), kept, &info, t.step.variables())
+	t.lastGood = t.lastGood || err == nil
+	return err
 }
 
 // saveModel writes the evaluated weights alone.
@@ -325,7 +334,11 @@ func (t *Trainer) saveModel(name string, test *Score) error {
 	info := t.Info()
 	info.Kind = "model"
 	info.Test = test
-	return save(filepath.Join(t.cfg.Dir, name), &info, nn.Params(t.step.evaluated()))
+	kept := ""
+	if name == BestFile {
+		kept = PreviousBestFile
+	}
+	return save(filepath.Join(t.cfg.Dir, name), kept, &info, nn.Params(t.step.evaluated()))
 }
 
 func (t *Trainer) warn(err error) {
@@ -397,14 +410,10 @@ func (t *Trainer) restoreBest() error {
 		}
 		return nil
 	}
-	path := filepath.Join(t.cfg.Dir, BestFile)
-	f, err := safetensors.Open(path)
+	f, path, err := openBest(t.cfg.Dir, t.state.BestEpoch)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if _, err := parseInfo(path, f.Metadata); err != nil {
-		return err
-	}
 	return load(path, f, nn.Params(t.step.evaluated()), nil)
 }

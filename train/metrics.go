@@ -153,7 +153,7 @@ func (m *metrics) epoch(e *Epoch) error {
 
 // appendTo adds all of b to a file or, on a full disk, nothing.
 func appendTo(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
 		return err
 	}

@@ -38,10 +38,10 @@ func mixedConfig(dir string) Config {
 // The losses of mixed precision are nearly those of float32, on each device and
 // with accumulation.
 func TestMixedFollowsFloat32(t *testing.T) {
-	for name, change := range map[string]func(*Config){
-		"cpu":        func(*Config) {},
-		"accumulate": func(c *Config) { c.Options.Accumulate = 2 },
-		"gpu": func(c *Config) {
+	for name, change := range map[string]func(*testing.T, *Config){
+		"cpu":        func(*testing.T, *Config) {},
+		"accumulate": func(_ *testing.T, c *Config) { c.Options.Accumulate = 2 },
+		"gpu": func(t *testing.T, c *Config) {
 			c.Device = gpu(t)
 			if !c.Device.Float16() {
 				t.Skipf("%s has no shader-f16", c.Device.Name())
@@ -51,7 +51,7 @@ func TestMixedFollowsFloat32(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			plain, mixed := t.TempDir(), t.TempDir()
 			cfg := mixedConfig(mixed)
-			change(&cfg)
+			change(t, &cfg)
 			tr, err := New(cfg)
 			if err != nil {
 				t.Fatal(err)

@@ -5,11 +5,7 @@
 package train
 
 import (
-	"errors"
 	"fmt"
-	"math"
-	"slices"
-	"strings"
 
 	"github.com/weft-ml/weft/data"
 )
@@ -74,51 +70,19 @@ var (
 	Precisions = []string{"float32", "mixed"}
 )
 
-// Check reports options that make no sense, all at once.
-func (o *Options) Check() error {
-	var errs []error
-	bad := func(wrong bool, format string, args ...any) {
-		if wrong {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	rate := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
-	share := func(v float64) bool { return v >= 0 && v < 1 }
-	bad(o.Epochs < 1, "epochs: %d, want at least 1", o.Epochs)
-	bad(o.Batch < 1, "batch: %d, want at least 1", o.Batch)
-	bad(o.Accumulate < 0, "accumulate: %d, want at least 1", o.Accumulate)
-	bad(!slices.Contains(Optimizers, o.Optimizer), "optimizer: %q is none of %s", o.Optimizer, strings.Join(Optimizers, ", "))
-	bad(!slices.Contains(Schedules, o.Schedule), "schedule: %q is none of %s", o.Schedule, strings.Join(Schedules, ", "))
-	bad(o.Precision != "" && !slices.Contains(Precisions, o.Precision), "precision: %q is none of %s", o.Precision, strings.Join(Precisions, ", "))
-	bad(!rate(o.LR) || o.LR == 0, "lr: %v, want a positive number", o.LR)
-	bad(!rate(o.MinLR), "min-lr: %v, want 0 or more", o.MinLR)
-	bad(!share(o.Warmup), "warmup: %v, want a share from 0 to 1", o.Warmup)
-	bad(o.Optimizer == "nesterov" && o.Momentum == 0, "momentum: nesterov needs one, such as 0.9")
-	bad(!share(o.Momentum), "momentum: %v, want 0 or more and less than 1", o.Momentum)
-	bad(!rate(o.WeightDecay), "weight-decay: %v, want 0 or more", o.WeightDecay)
-	bad(!rate(o.Clip), "clip: %v, want 0 or more", o.Clip)
-	bad(!share(o.LabelSmoothing), "label-smoothing: %v, want 0 or more and less than 1", o.LabelSmoothing)
-	bad(!share(o.Dropout), "dropout: %v, want 0 or more and less than 1", o.Dropout)
-	bad(!share(o.EMA), "ema: %v, want 0 or more and less than 1", o.EMA)
-	bad(!share(o.ValFraction), "val-fraction: %v, want 0 or more and less than 1", o.ValFraction)
-	bad(o.Patience < 0, "patience: %d, want 0 or more", o.Patience)
-	bad(o.ValLast < 0, "val-last: %d, want 0 or more", o.ValLast)
-	bad(o.ValLast > 0 && o.ValFraction > 0, "val-last: %d and val-fraction %v, want one of them", o.ValLast, o.ValFraction)
-	bad(o.Patience > 0 && o.ValFraction == 0 && o.ValLast == 0, "patience: %d needs a validation split; set val-fraction or val-last", o.Patience)
-	errs = append(errs, o.Augment.check())
-	return errors.Join(errs...)
-}
-
 // micro is the number of batches of one update.
 func (o *Options) micro() int { return max(1, o.Accumulate) }
 
 // mixed reports whether activations are stored as float16.
 func (o *Options) mixed() bool { return o.Precision == "mixed" }
 
+// update is the number of images of one update.
+func (o *Options) update() int { return o.Batch * o.micro() }
+
 // steps is the number of updates in an epoch over n images. What remains after
 // whole updates is left out of this epoch; the next one's order differs, so
 // that no image is left out for good.
-func (o *Options) steps(n int) int { return n / (o.Batch * o.micro()) }
+func (o *Options) steps(n int) int { return n / o.update() }
 
 // Split divides a training set as o says: what is trained on, and what is
 // validated on, nil for none.

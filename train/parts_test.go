@@ -221,7 +221,7 @@ func TestPatience(t *testing.T) {
 
 func TestDiverges(t *testing.T) {
 	cfg := testConfig(t.TempDir())
-	cfg.Options.LR, cfg.Options.Clip = 1e30, 0
+	cfg.Options.LR, cfg.Options.Clip = 1e6, 0
 	tr, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestOptionsCheck(t *testing.T) {
 		"epochs": func(o *Options) { o.Epochs = 0 }, "batch": func(o *Options) { o.Batch = -1 },
 		"lr": func(o *Options) { o.LR = math.NaN() }, "optimizer": func(o *Options) { o.Optimizer = "sdg" },
 		"schedule": func(o *Options) { o.Schedule = "" }, "momentum": func(o *Options) { o.Momentum = 1 },
-		"patience": func(o *Options) { o.Patience, o.ValFraction = 2, 0 }, "augment": func(o *Options) { o.Augment.Shift = 2 },
+		"patience": func(o *Options) { o.Patience, o.ValFraction = 2, 0 }, "shift": func(o *Options) { o.Augment.Shift = 2 },
 		"val-fraction": func(o *Options) { o.ValFraction = 1 }, "clip": func(o *Options) { o.Clip = -1 },
 	} {
 		o := testOptions()

@@ -5,6 +5,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/weft-ml/weft/data"
@@ -22,8 +23,8 @@ type Preview struct {
 // NewPreview compiles the augmentation of the images of d that index lists,
 // with the random numbers of a run of that seed.
 func NewPreview(dev *device.Device, d *data.Dataset, index []int, a Augment, seed uint64) (*Preview, error) {
-	if err := a.check(); err != nil {
-		return nil, err
+	if bad := append(a.check(), a.checkSide(d.H, d.W)...); len(bad) > 0 {
+		return nil, errors.Join(bad...)
 	}
 	if len(index) == 0 {
 		return nil, fmt.Errorf("a preview of no images")

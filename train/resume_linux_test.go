@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -225,7 +224,7 @@ func TestResumeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, change := range map[string][2]string{
-		"newer":                      {`"weft.version":"1"`, `"weft.version":"` + strconv.Itoa(FormatVersion+1) + `"`},
+		"newer":                      {fmt.Sprintf(`"weft.version":"%d"`, FormatVersion), fmt.Sprintf(`"weft.version":"%d"`, FormatVersion+1)},
 		"missing in the file: 1.wei": {`"1.weight"`, `"9.weight"`},
 		"unexpected in the file: 9.": {`"1.weight"`, `"9.weight"`},
 		"holds weights":              {`"weft.kind":"checkpoint"`, `"weft.kind":"model"     `},
@@ -237,7 +236,7 @@ func TestResumeRefuses(t *testing.T) {
 			t.Errorf("%s: %s is not in the file", what, change[0])
 			continue
 		}
-		os.WriteFile(last, bad, 0o644)
+		os.WriteFile(last, summed(bad), 0o644)
 		if _, err := Resume(testConfig(dir)); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
 		}

@@ -14,25 +14,29 @@ import (
 
 // Files of a run folder.
 const (
-	LastFile      = "last.safetensors"  // where training goes on
-	BestFile      = "best.safetensors"  // weights of the best epoch
-	ModelFile     = "model.safetensors" // weights that were tested, at the end
-	ConfigFile    = "config.json"
-	EpochsFile    = "metrics.jsonl"
-	EpochsCSVFile = "metrics.csv"
-	StepsFile     = "steps.csv"
+	LastFile = "last.safetensors" // where training goes on
+	BestFile = "best.safetensors" // weights of the best epoch
+	// PreviousFile and PreviousBestFile are what these two were before they were
+	// written for the last time.
+	PreviousFile     = "previous.safetensors"
+	PreviousBestFile = "previous-best.safetensors"
+	ModelFile        = "model.safetensors" // weights that were tested, at the end
+	ConfigFile       = "config.json"
+	EpochsFile       = "metrics.jsonl"
+	EpochsCSVFile    = "metrics.csv"
+	StepsFile        = "steps.csv"
 )
 
 // NewRunDir makes the folder root/name-date-time, with a number behind it if
 // that exists, and returns its path.
 func NewRunDir(root, name string, now time.Time) (string, error) {
-	if err := os.MkdirAll(root, 0o755); err != nil {
+	if err := os.MkdirAll(root, 0o777); err != nil {
 		return "", fmt.Errorf("cannot make the run folder: %w; choose another with --out", err)
 	}
 	base := filepath.Join(root, name+"-"+now.Format("20060102-150405"))
 	dir := base
 	for n := 2; ; n++ {
-		err := os.Mkdir(dir, 0o755)
+		err := os.Mkdir(dir, 0o777)
 		if err == nil {
 			return dir, nil
 		}

@@ -71,9 +71,6 @@ func InitModel(r *Recipe, p Preprocessing, classes int, o Options, layers []Laye
 func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
 	s := &Steps{opts: cfg.Options, prep: cfg.Preprocessing, evalBatch: cfg.EvalBatch, between: cfg.Between}
 	o := &s.opts
-	if err := o.Check(); err != nil {
-		return nil, err
-	}
 	if o.micro() > 1 {
 		return nil, fmt.Errorf("accumulation needs a Trainer")
 	}
@@ -81,6 +78,9 @@ func NewSteps(cfg StepsConfig) (_ *Steps, err error) {
 		return nil, fmt.Errorf("averaged weights need a second network")
 	}
 	if err := cfg.Train.Check(); err != nil {
+		return nil, err
+	}
+	if err := o.CheckData(cfg.Train); err != nil {
 		return nil, err
 	}
 	set := cfg.Train

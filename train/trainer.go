@@ -19,6 +19,7 @@ import (
 
 	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/internal/filelock"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/optim"
 	"github.com/weft-ml/weft/tensor"
@@ -42,6 +43,11 @@ type Config struct {
 	From string
 	// Dir is the run folder, which exists; empty keeps no files.
 	Dir string
+	// Checkpoint is the file in Dir that Resume goes on from; empty is LastFile.
+	Checkpoint string
+	// Epochs, if not 0, is how many epochs a resumed run is to have in all,
+	// instead of those of its options; see Resume.
+	Epochs int
 	// SaveSteps and SaveEvery are the longest way between two checkpoints, in
 	// updates and in time; 0 is no such limit. Each epoch ends with one.
 	SaveSteps int
@@ -56,7 +62,7 @@ type Observer struct {
 	Progress func(Progress)
 	Epoch    func(Epoch)
 	// Warn is told of what went wrong without ending the run, such as a
-	// checkpoint that could not be written.
+	// checkpoint that could not be written; also by New and Resume.
 	Warn func(error)
 }
 
@@ -99,6 +105,8 @@ type Trainer struct {
 	valSet          *data.Dataset
 	best            [][]float32 // weights of the best epoch, once known
 	fresh           []string
+	lock            *filelock.Lock
+	lastGood        bool // LastFile is what this run wrote or went on from
 
 	loop loop
 }
@@ -123,10 +131,16 @@ func New(cfg Config) (*Trainer, error) {
 			return nil, fmt.Errorf("%w: %s is of the recipe %s, not %s", ErrCheckpoint, cfg.From, from.info.Recipe, cfg.Recipe.Name)
 		}
 	}
-	t, err := prepare(cfg, from)
+	lock, err := lockRun(&cfg)
 	if err != nil {
 		return nil, err
 	}
+	t, err := prepare(cfg, from)
+	if err != nil {
+		lock.Unlock()
+		return nil, err
+	}
+	t.lock = lock
 	if t.met, err = newMetrics(cfg.Dir, 0, 0, t.total); err != nil {
 		t.Close()
 		return nil, err
@@ -134,17 +148,55 @@ func New(cfg Config) (*Trainer, error) {
 	return t, nil
 }
 
+// lockRun keeps other programs out of the run folder. Where there are no locks
+// that is said, and up to whoever starts them.
+func lockRun(cfg *Config) (*filelock.Lock, error) {
+	if cfg.Dir == "" {
+		return nil, nil
+	}
+	lock, err := filelock.Take(cfg.Dir)
+	switch {
+	case errors.Is(err, filelock.ErrUnsupported):
+		if f := cfg.Observer.Warn; f != nil {
+			f(fmt.Errorf("a second program that trains in %s would not be noticed: %w", cfg.Dir, err))
+		}
+		return nil, nil
+	case errors.Is(err, filelock.ErrHeld):
+		return nil, fmt.Errorf("%w; two programs cannot train in one run folder: wait for it to end, or stop it with kill", err)
+	}
+	return lock, err
+}
+
 // Resume prepares the run in cfg.Dir to go on from its last checkpoint; the
 // recipe and the options come from there. It ends in the weights that the
-// uninterrupted run would have had.
-func Resume(cfg Config) (*Trainer, error) {
-	path := filepath.Join(cfg.Dir, LastFile)
-	from, err := openOrigin(path)
+// uninterrupted run would have had, if the machine is of the same kind.
+//
+// With cfg.Epochs it trains on: until so many epochs are done in all, also if
+// the run was over. From the checkpoint on the rate is what a run of that many
+// epochs has at the same update. Updates that are done stay as they are, so
+// only with the schedule "constant" are the weights those of a run that had
+// cfg.Epochs from its beginning; with any, they depend on nothing but the
+// checkpoint and cfg.Epochs. Patience counts anew.
+func Resume(cfg Config) (_ *Trainer, err error) {
+	lock, err := lockRun(&cfg)
 	if err != nil {
 		return nil, fmt.Errorf("cannot resume: %w", err)
 	}
-	f, info := from.file, from.info
+	defer func() {
+		if err != nil {
+			lock.Unlock()
+		}
+	}()
+	path := filepath.Join(cfg.Dir, LastFile)
+	if cfg.Checkpoint != "" {
+		path = filepath.Join(cfg.Dir, cfg.Checkpoint)
+	}
+	f, info, err := lastCheckpoint(cfg.Dir, cfg.Checkpoint)
+	if err != nil {
+		return nil, fmt.Errorf("cannot resume: %w", err)
+	}
 	defer f.Close()
+	from := &origin{path: path, file: f, info: info}
 	if info.Kind != "checkpoint" {
 		return nil, fmt.Errorf("%w: %s holds weights only; training can not go on from it", ErrCheckpoint, path)
 	}
@@ -152,36 +204,54 @@ func Resume(cfg Config) (*Trainer, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	cfg.Options = info.Options
+	if cfg.Epochs != 0 {
+		if cfg.Epochs <= info.State.Epoch {
+			return nil, fmt.Errorf("%d epochs are done already; ask for more than that to train on", info.State.Epoch)
+		}
+		cfg.Options.Epochs = cfg.Epochs
+	}
 	t, err := prepare(cfg, from)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			t.Close()
+		}
+	}()
 	if t.info.Data != info.Data {
-		t.Close()
 		return nil, fmt.Errorf("%w: %s was trained on %s (%d images, %.12s), the data given is %s (%d images, %.12s)", ErrCheckpoint, path,
 			info.Data.Name, info.Data.N, info.Data.SHA256, t.info.Data.Name, t.info.Data.N, t.info.Data.SHA256)
 	}
 	if err := load(path, f, t.step.variables(), nil); err != nil {
-		t.Close()
 		return nil, err
+	}
+	if !info.Summed {
+		t.warn(fmt.Errorf("%s: %w", path, ErrNoSum))
+	}
+	if info.Machine != "" && info.Machine != t.info.Machine {
+		t.warn(fmt.Errorf("this run was trained by %s so far, and now by %s, which rounds otherwise: from here on its weights will not be those of an uninterrupted run", info.Machine, t.info.Machine))
 	}
 	t.state = info.State
-	if s := &t.state; s.Batch > t.perEpoch || s.Step != s.Epoch*t.perEpoch+s.Batch {
-		t.Close()
+	if cfg.Epochs != 0 {
+		t.state.Done, t.state.Stale = false, 0
+	}
+	t.lastGood = path == filepath.Join(cfg.Dir, LastFile)
+	if s := &t.state; s.Epoch > cfg.Options.Epochs || s.Batch > t.perEpoch || s.Step != s.Epoch*t.perEpoch+s.Batch {
 		return nil, fmt.Errorf("%w: %s: step %d is not update %d of epoch %d with %d updates each", ErrCheckpoint, path, s.Step, s.Batch, s.Epoch+1, t.perEpoch)
 	}
-	if t.met, err = newMetrics(cfg.Dir, t.state.Epoch, t.state.Step, t.total); err != nil {
-		t.Close()
+	if err := t.checkBest(); err != nil {
 		return nil, err
 	}
+	if t.met, err = newMetrics(cfg.Dir, t.state.Epoch, t.state.Step, t.total); err != nil {
+		return nil, err
+	}
+	t.lock = lock
 	return t, nil
 }
 
 // prepare builds the network, that of from if there is one, and compiles its step.
 func prepare(cfg Config, from *origin) (_ *Trainer, err error) {
-	if err := cfg.Options.Check(); err != nil {
-		return nil, err
-	}
 	if cfg.Device == nil {
 		cfg.Device = device.CPU()
 	}
@@ -191,6 +261,10 @@ func prepare(cfg Config, from *origin) (_ *Trainer, err error) {
 	if err := cfg.Train.Check(); err != nil {
 		return nil, err
 	}
+	if err := cfg.Options.CheckData(cfg.Train); err != nil {
+		return nil, err
+	}
+	cfg.SaveSteps = min(max(0, cfg.SaveSteps), maxUpdates)
 	if cfg.Test != nil {
 		if err := cfg.Test.Check(); err != nil {
 			return nil, err
@@ -203,7 +277,7 @@ func prepare(cfg Config, from *origin) (_ *Trainer, err error) {
 	o := &t.cfg.Options
 	t.info = Info{
 		Kind: "checkpoint", Recipe: cfg.Recipe.Name, Options: *o, Preprocessing: PreprocessingOf(cfg.Train),
-		Classes: cfg.Train.Classes, Data: DataInfoOf(cfg.Train),
+		Classes: cfg.Train.Classes, Data: DataInfoOf(cfg.Train), Machine: cfg.Device.Arithmetic(),
 	}
 	if from != nil {
 		if t.info.Preprocessing, err = from.preprocessing(cfg.Train); err != nil {
@@ -216,7 +290,7 @@ func prepare(cfg Config, from *origin) (_ *Trainer, err error) {
 	}
 	t.perEpoch = o.steps(t.trainSet.N)
 	if t.perEpoch == 0 {
-		return nil, fmt.Errorf("%d training images are fewer than the %d of one update; lower --batch or --accumulate", t.trainSet.N, o.Batch*o.micro())
+		return nil, fmt.Errorf("%d training images are fewer than the %d of one update; lower --batch or --accumulate", t.trainSet.N, o.update())
 	}
 	t.total = t.perEpoch * o.Epochs
 	t.rate = o.schedule(t.total)
@@ -266,10 +340,12 @@ func prepare(cfg Config, from *origin) (_ *Trainer, err error) {
 	return t, nil
 }
 
-// Close returns the run's device memory. The model keeps its weights.
+// Close returns the run's device memory and its folder. The model keeps its weights.
 func (t *Trainer) Close() {
 	t.val.close()
 	t.step.close()
+	t.lock.Unlock()
+	t.lock = nil
 }
 
 // Model is the model whose weights are evaluated and saved.
@@ -291,7 +367,7 @@ func (t *Trainer) WriteConfig(extra map[string]any) error {
 	c := map[string]any{
 		"recipe": t.info.Recipe, "options": t.info.Options, "data": t.info.Data, "preprocessing": t.info.Preprocessing,
 		"classes": t.classes, "device": t.cfg.Device.Name(), "parameters": nn.Count(nn.Params(t.step.model)),
-		"steps_per_epoch": t.perEpoch, "left_out_per_epoch": t.trainSet.N - t.perEpoch*t.cfg.Options.Batch*t.cfg.Options.micro(),
+		"steps_per_epoch": t.perEpoch, "left_out_per_epoch": t.trainSet.N - t.perEpoch*t.cfg.Options.update(),
 	}
 	for k, v := range extra {
 		c[k] = v
@@ -309,7 +385,7 @@ func (t *Trainer) WriteConfig(extra map[string]any) error {
 // LeftOut is the number of training images that each epoch leaves out, because
 // they do not fill a batch.
 func (t *Trainer) LeftOut() int {
-	return t.trainSet.N - t.perEpoch*t.cfg.Options.Batch*t.cfg.Options.micro()
+	return t.trainSet.N - t.perEpoch*t.cfg.Options.update()
 }
 
 // Run trains until the last epoch, until early stopping, or until ctx ends. In

@@ -57,6 +57,9 @@ gradient of the images, and nothing for zeros of padding.`,
 			if err != nil {
 				return err
 			}
+			if !(seconds > 0 && seconds <= 3600) {
+				return usage(fmt.Errorf("--seconds %v", seconds), "more than 0, at most 3600")
+			}
 			span := time.Duration(seconds * float64(time.Second))
 			plain := plainMatmul(span)
 			a.printf("%-24s %12s %12s %10s  %-34s %12s\n", "", "steps/s", "GFLOP/s", "relative", "to", "peak memory")

@@ -229,7 +229,7 @@ func (a *app) dataShowCommand() *cobra.Command {
 		Example: "  weft data show synthetic -o digits.png --rows 10 --cols 20",
 		Args:    exactly(1, "the data set"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if rows < 1 || cols < 1 || rows*cols > 10000 {
+			if min(rows, cols) < 1 || max(rows, cols) > 10000 || rows*cols > 10000 {
 				return usage(fmt.Errorf("%d rows and %d columns", rows, cols), "ask for 1 to 10000 images")
 			}
 			var train *data.Dataset

@@ -57,6 +57,9 @@ names are in the model's metadata (weft.preprocessing, weft.classes); with
 			if f.batch < 0 {
 				return usage(fmt.Errorf("a batch of %d", f.batch), "--batch takes 1 or more, or 0 to leave it open")
 			}
+			if err := within("batch", f.batch, 0, mostBatch); err != nil {
+				return err
+			}
 			m, info, name, err := e.model(args[0])
 			if err != nil {
 				return err

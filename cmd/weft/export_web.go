@@ -61,6 +61,9 @@ graphics card that the browser can use, it runs on the processor.`,
   weft serve --site page           look at it`,
 		Args: exactly(1, "a model"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := within("batch", opt.Batch, 1, mostBatch); err != nil {
+				return err
+			}
 			m, info, name, err := e.model(args[0])
 			if err != nil {
 				return err

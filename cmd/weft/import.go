@@ -83,6 +83,9 @@ In Python:  safetensors.torch.save_file(model.state_dict(), "weights.safetensors
 }
 
 func (a *app) importSafetensors(path string, f *importFlags) error {
+	if err := within("classes", f.classes, 0, train.MaxClasses); err != nil {
+		return err
+	}
 	if f.model == "" || f.out == "" {
 		return usage(errors.New("--model and -o are needed"), "see: weft import safetensors --help")
 	}

@@ -55,11 +55,17 @@ that of a prediction with softmax.`,
 			if err != nil {
 				return err
 			}
+			if err := within("batch", batch, 0, mostBatch); err != nil {
+				return err
+			}
 			if batch > 0 {
 				v.info.Options.Batch = batch
 			}
 			if precision != "" {
 				v.info.Options.Precision = precision
+				if err := v.info.Options.Check(); err != nil {
+					return usage(err, "see: weft inspect --help")
+				}
 			}
 			out := v.describe(a)
 			if plan || forward || source {

@@ -155,6 +155,18 @@ func usage(err error, format string, args ...any) error {
 	return &usageError{err, fmt.Sprintf(format, args...)}
 }
 
+// mostBatch bounds --batch of what is not trained: more inputs of one program
+// than any device holds.
+const mostBatch = 1 << 20
+
+// within checks a flag that is a number.
+func within(flag string, v, least, most int) error {
+	if v < least || v > most {
+		return usage(fmt.Errorf("--%s %d", flag, v), "%d to %d are possible", least, most)
+	}
+	return nil
+}
+
 // printError writes what is wrong and what to do. Errors of the packages end
 // with the advice after a semicolon, unless a command knows better.
 func (a *app) printError(err error) {

@@ -49,11 +49,35 @@ func TestUsageErrors(t *testing.T) {
 		"nonsense", "train", "train nope", "train mnist-mlp --lrr 1", "train mnist-mlp --lr x", "train mnist-mlp --lr -1",
 		"train mnist-mlp --batch 0", "train mnist-mlp --precision half", "train mnist-mlp --preset nope", "train mnist-mlp --save-every often", "train a b",
 		"train mnist-mlp --data nope", "eval", "predict", "data show", "data nope", "data show synthetic --rows 0", "bench more",
+		"train mnist-mlp --batch 3 --accumulate 6148914691236517206",
+		"train mnist-mlp --accumulate 9223372036854775807 --epochs 4", "train mnist-mlp --epochs 2000000000", "train mnist-mlp --lr NaN",
+		"train mnist-mlp --save-every -5", "train mnist-mlp --save-every 99999999999", "train mnist-mlp --max-time -1s", "bench --seconds NaN", "bench --seconds -1",
+		"data show synthetic --rows 4294967296 --cols 4294967296", "summary resnet20 --batch 9223372036854775807", "summary resnet20 --batch 0",
+		"inspect mnist-mlp --batch -1", "inspect mnist-mlp --precision int8", "export onnx mnist-mlp --batch -1", "export web mnist-mlp --batch 0",
+		"import safetensors x --model resnet18 -o y --classes -1", "predict x.png --top -1",
 	} {
 		code, _, stderr := weft(t, dir, strings.Fields(args)...)
 		lines := strings.Split(strings.TrimRight(stderr, "\n"), "\n")
 		if code != exitUsage || len(lines) != 2 || !strings.HasPrefix(lines[0], "weft: ") {
 			t.Errorf("weft %s: exit code %d\n%s", args, code, stderr)
+		}
+	}
+}
+
+// TestSenselessOptions: what needs the data's size to be refused, and several
+// mistakes at once.
+func TestSenselessOptions(t *testing.T) {
+	for args, want := range map[string]string{
+		"--crop 1000":   "want at most 27",
+		"--cutout 28":   "want at most 27",
+		"--batch 70000": "fewer than the 70000 of one update",
+		"--batch 4294967296 --accumulate 4294967296": "accumulate: 4294967296, want 1 to",
+		"--epochs 1000000 --batch 1":                 "want at most 2147483647 updates",
+	} {
+		dir := t.TempDir()
+		code, _, stderr := weft(t, dir, strings.Fields("train mnist-mlp --data synthetic --device cpu "+args)...)
+		if entries, _ := os.ReadDir(filepath.Join(dir, "runs")); code != exitUsage || !strings.Contains(stderr, want) || len(entries) > 0 {
+			t.Errorf("%s: exit code %d, %d run folders\n%s", args, code, len(entries), stderr)
 		}
 	}
 }
@@ -103,6 +127,7 @@ func TestFailures(t *testing.T) {
 		{"train --resume none", "cannot resume"},
 		{"train mnist-mlp --device cpu --data synthetic --out text.png/sub", "--out"},
 		{"train mnist-mlp --device abacus --data synthetic", "abacus"},
+		{"train mnist-mlp --device cpu:9 --data synthetic", "only webgpu takes a name"},
 	} {
 		code, _, stderr := weft(t, dir, strings.Fields(c.args)...)
 		if code != exitFailure || !strings.Contains(stderr, c.want) || strings.Contains(stderr, "Usage:") {

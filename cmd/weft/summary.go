@@ -52,8 +52,8 @@ Networks of the zoo: ` + strings.Join(names, ", ") + `.`,
 					return usage(err, "for example --input 3x224x224")
 				}
 			}
-			if batch < 1 {
-				return usage(fmt.Errorf("--batch %d", batch), "at least 1")
+			if err := within("batch", batch, 1, mostBatch); err != nil {
+				return err
 			}
 			return a.summarize(title, m, append([]int{batch}, shape...))
 		},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -134,7 +135,7 @@ func (a *app) trainCommand() *cobra.Command {
 	s.StringVar(&f.out, "out", "runs", "folder for run folders")
 	s.StringVar(&f.resume, "resume", "", "run folder to go on with")
 	s.StringVar(&f.from, "from", "", "model or run folder whose weights to begin with")
-	s.StringVar(&f.saveEvery, "save-every", "30s", "longest way between checkpoints: a time, or a number of steps")
+	s.StringVar(&f.saveEvery, "save-every", "30s", "longest way between checkpoints: a time, or a number of steps; 0 is an epoch")
 	s.BoolVar(&f.noTest, "no-test", false, "leave the test set alone, for choosing options by validation")
 	return c
 }
@@ -193,13 +194,13 @@ func describe(o *train.Options) string {
 
 // saving parses --save-every.
 func saving(s string) (steps int, every time.Duration, err error) {
-	if n, err := strconv.Atoi(s); err == nil && n >= 0 {
+	if n, err := strconv.Atoi(s); err == nil && n >= 0 && n <= math.MaxInt32 {
 		return n, 0, nil
 	}
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return 0, d, nil
 	}
-	return 0, 0, usage(fmt.Errorf("--save-every %q is neither a time nor a number of steps", s), "for example 30s or 500")
+	return 0, 0, usage(fmt.Errorf("--save-every %q is neither a time nor a number of steps", s), "for example 30s or 500; 0 saves at the end of each epoch only")
 }
 
 // errMaxTime ends a run whose time is up, but not the training.
@@ -276,6 +277,11 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 	}
 	if !f.noTest {
 		cfg.Test = test
+	}
+	if f.resume == "" {
+		if err := cfg.Options.CheckData(cfg.Train); err != nil {
+			return usage(err, "see: weft train --help")
+		}
 	}
 	if cfg.Device, err = a.openDevice(*f.device); err != nil {
 		return err

@@ -34,7 +34,7 @@ const location = "weft:parameters"
 // compute, the error lists all of them.
 func (m *Model) Network(o ImportOptions) (*Network, error) {
 	g := m.proto.Graph
-	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}}
+	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}, kinds: map[string]elem{}}
 	for _, node := range g.Node {
 		for _, in := range node.Input {
 			n.used[in] = in != ""
@@ -43,7 +43,7 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 	for _, out := range g.Output {
 		n.used[out.Name] = true
 	}
-	if err := unsupported(g); err != nil {
+	if err := m.unsupported(); err != nil {
 		return nil, err
 	}
 	order, err := sorted(g)
@@ -60,18 +60,25 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 	return n, n.try()
 }
 
-// unsupported lists the nodes whose operators are not known.
-func unsupported(g *graphProto) error {
-	var list []string
+// unsupported lists the nodes whose operators are not known, or which have what
+// their operator has not.
+func (m *Model) unsupported() error {
+	var list, odd []string
+	g := m.proto.Graph
 	for _, n := range g.Node {
 		if operators[n.kind()] == nil {
 			list = append(list, n.label())
+		} else if err := n.check(m.opset); err != nil {
+			odd = append(odd, err.Error())
 		}
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && len(odd) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d of %d nodes have operators that are not known:\n  %s", ErrUnsupported, len(list), len(g.Node), strings.Join(list, "\n  "))
+	if len(list) == 0 {
+		return fmt.Errorf("%w: %s", ErrUnsupported, strings.Join(odd, "\n  "))
+	}
+	return fmt.Errorf("%w: %d of %d nodes have operators that are not known:\n  %s", ErrUnsupported, len(list), len(g.Node), strings.Join(append(list, odd...), "\n  "))
 }
 
 // sorted puts the nodes into an order in which inputs come first.
@@ -166,6 +173,7 @@ func (n *Network) arguments(o ImportOptions) error {
 		if elemSize[kind] == 0 {
 			return fmt.Errorf("%w: input %s has the element type %d", ErrUnsupported, quote(v.Name), kind)
 		}
+		n.kinds[v.Name] = kind
 		in := Input{Name: v.Name, DType: dtype(kind)}
 		if kind == elemUint8 {
 			in.DType = tensor.Uint8
@@ -269,7 +277,7 @@ func (n *Network) Structure() ([]byte, error) {
 	p.Graph = &g
 	g.Initializer, g.Input = nil, nil
 	for _, t := range n.model.proto.Graph.Initializer {
-		if n.values[t.Name].t != nil {
+		if v := n.values[t.Name].t; v != nil && v.IsVariable() {
 			bare := &tensorProto{Dims: t.Dims, DataType: t.DataType, Name: t.Name, DataLocation: 1, External: []*entryProto{{"location", location}}}
 			t = bare
 		}
@@ -287,7 +295,7 @@ func (n *Network) Structure() ([]byte, error) {
 				shape[d] = dim{1, 0}
 			}
 		}
-		g.Input = append(g.Input, valueInfo(in.Name, elemOf(in.DType), shape))
+		g.Input = append(g.Input, valueInfo(in.Name, n.kinds[in.Name], shape))
 	}
 	return (&Model{Metadata: map[string]string{}, proto: &p}).bytes()
 }

@@ -27,6 +27,7 @@ type Network struct {
 	inputs  []Input
 	batches []int // the size of each input's first dimension that the file was written for
 	outputs []string
+	kinds   map[string]elem // types of the inputs
 	used    map[string]bool // names that something reads
 	classes int
 }
@@ -87,8 +88,9 @@ func (n *Network) Run(in ...*tensor.Tensor) []*tensor.Tensor {
 // val is the value of a name: a tensor, or a constant on the host. Neither is
 // an input that was left out.
 type val struct {
-	t *tensor.Tensor
-	h *host
+	t    *tensor.Tensor
+	h    *host
+	kind elem // the type that integers have in the file; 0 where that is not known
 }
 
 func (v val) shape() []int {
@@ -121,11 +123,11 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 		if len(want.Shape) > 0 && want.Shape[0] == Batch && samples == 0 {
 			samples = x.Dim(0)
 		}
-		vals[want.Name] = val{t: x.To(want.DType.Compute())}
+		vals[want.Name] = val{t: x.To(want.DType.Compute()), kind: n.kinds[want.Name]}
 	}
 	var errs []error
 	held := 0 // elements of constants on the host
-	listed := 0
+	listed, unrolled := 0, 0
 	bad := map[string]bool{}
 	for _, node := range n.order {
 		if slices.ContainsFunc(node.Input, func(s string) bool { return bad[s] }) {
@@ -134,7 +136,7 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 			}
 			continue
 		}
-		c := &call{net: n, node: node, samples: samples, listed: &listed}
+		c := &call{net: n, node: node, samples: samples, listed: &listed, unrolled: &unrolled}
 		for _, name := range node.Input {
 			c.in = append(c.in, vals[name])
 		}
@@ -187,11 +189,12 @@ func shapeText(shape []int) string {
 
 // call is one node with its inputs.
 type call struct {
-	net     *Network
-	node    *nodeProto
-	in      []val
-	samples int
-	listed  *int // positions that tables of the network hold
+	net      *Network
+	node     *nodeProto
+	in       []val
+	samples  int
+	listed   *int // positions that tables of the network hold
+	unrolled *int // steps of sequences and loops
 }
 
 // maxListed is how many positions the tables of a network have together: of each
@@ -239,7 +242,7 @@ func (c *call) run() (out []val, err error) {
 	for _, v := range out {
 		c.elements(v.shape())
 	}
-	return out, nil
+	return c.typed(out), nil
 }
 
 // has reports whether input i is given.
@@ -288,6 +291,9 @@ func (c *call) host(i int) *host {
 	}
 	if err != nil {
 		c.fail("%v", err)
+	}
+	if v.kind != 0 {
+		h.kind = v.kind
 	}
 	c.in[i] = val{h: h}
 	return h

@@ -229,8 +229,18 @@ func (e *emitter) logSoftmax(n *ir.Node) (value, bool) {
 	return value{e.node("LogSoftmax", []string{e.full(x)}, integer("axis", sum.Axes[0])), e.t.shape[n]}, true
 }
 
+// bare is a clamp without what it says of x that is not a number, which Clip
+// returns as well.
+func bare(n *ir.Node) *ir.Node {
+	if n.Op == ir.OpWhere && n.In[0].Op == ir.OpNe && n.In[0].In[0] == n.In[1] && n.In[0].In[1] == n.In[1] {
+		return n.In[2]
+	}
+	return n
+}
+
 // clamp matches lo where x < lo, hi where hi < x, and x elsewhere.
 func clamp(n *ir.Node) (x *ir.Node, lo, hi float64, ok bool) {
+	n = bare(n)
 	if n.Op != ir.OpWhere || n.DType == ir.Bool {
 		return nil, 0, 0, false
 	}
@@ -250,6 +260,7 @@ func clamp(n *ir.Node) (x *ir.Node, lo, hi float64, ok bool) {
 // too.
 func (e *emitter) clamp(n *ir.Node) (x *ir.Node, lo, hi float64, ok bool) {
 	if x, lo, hi, ok = clamp(n); ok {
+		n = bare(n)
 		_, open1 := e.t.value[n.In[1]]
 		_, open2 := e.t.value[n.In[2].In[1]]
 		ok = !open1 && !open2

@@ -13,7 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+
+	"github.com/weft-ml/weft/internal/regular"
 )
 
 // File is an open safetensors file. Its methods may be called at the same time.
@@ -25,22 +26,15 @@ type File struct {
 	r       io.ReaderAt
 	close   func() error
 	data    int64 // Where the data section begins.
+	size    int64 // Of the file.
 	tensors []Info
 	index   map[string]int
 }
 
 // Open reads and checks the header of the file at path. Close it after use.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, info, err := regular.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
-	}
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = fmt.Errorf("%s is a folder, not a safetensors file", path)
-	}
-	if err != nil {
-		f.Close()
 		return nil, fmt.Errorf("safetensors: %w", err)
 	}
 	file, err := parse(path, f, info.Size())
@@ -87,7 +81,7 @@ func parse(name string, r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Metadata: h.metadata, name: name, r: r, data: 8 + int64(n), tensors: h.tensors, index: make(map[string]int, len(h.tensors))}
+	f := &File{Metadata: h.metadata, name: name, r: r, data: 8 + int64(n), size: size, tensors: h.tensors, index: make(map[string]int, len(h.tensors))}
 	for i, t := range h.tensors {
 		f.index[t.Name] = i
 	}

@@ -65,6 +65,16 @@ func Int64(name string, shape []int, data []int64) Tensor {
 // Write writes the tensors and the metadata (which may be nil) to w. It checks
 // all of them before it writes the first byte; it does not change the slice.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	sorted := inOrder(tensors)
+	header, err := encodeHeader(sorted, metadata)
+	if err != nil {
+		return err
+	}
+	return writeAll(w, header, sorted)
+}
+
+// inOrder is a sorted copy of tensors.
+func inOrder(tensors []Tensor) []Tensor {
 	sorted := append([]Tensor(nil), tensors...)
 	sort.Slice(sorted, func(i, j int) bool {
 		a, b := dtypes[sorted[i].DType].rank, dtypes[sorted[j].DType].rank
@@ -73,10 +83,10 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		}
 		return sorted[i].Name < sorted[j].Name
 	})
-	header, err := encodeHeader(sorted, metadata)
-	if err != nil {
-		return err
-	}
+	return sorted
+}
+
+func writeAll(w io.Writer, header []byte, sorted []Tensor) error {
 	if _, err := w.Write(header); err != nil {
 		return fmt.Errorf("safetensors: writing the header: %w", err)
 	}

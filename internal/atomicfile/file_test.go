@@ -115,3 +115,31 @@ func TestWriteOntoFolder(t *testing.T) {
 		t.Errorf("temporary file left: %v", entries)
 	}
 }
+
+func TestWriteKeeping(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "last")
+	read := func(name string) string {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for i, want := range []string{"", "1", "2", "3"} {
+		if err := WriteKeeping(path, "previous", 0, text(string(rune('1'+i)))); err != nil {
+			t.Fatal(err)
+		}
+		if read("last") != string(rune('1'+i)) || read("previous") != want {
+			t.Errorf("write %d: last %q, previous %q", i+1, read("last"), read("previous"))
+		}
+	}
+	// A write that fails changes neither.
+	injected := errors.New("injected")
+	if err := WriteKeeping(path, "previous", 0, func(io.Writer) error { return injected }); !errors.Is(err, injected) {
+		t.Error(err)
+	}
+	if entries, _ := os.ReadDir(dir); read("last") != "4" || read("previous") != "3" || len(entries) != 2 {
+		t.Errorf("last %q, previous %q, %d files", read("last"), read("previous"), len(entries))
+	}
+}

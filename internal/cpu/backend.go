@@ -52,6 +52,11 @@ func (b *Backend) Name() string {
 	return fmt.Sprintf("cpu (%s, %d threads)", simd.Variant(), b.pool.Workers())
 }
 
+// Arithmetic is the name without what does not change results.
+func (b *Backend) Arithmetic() string {
+	return fmt.Sprintf("cpu (%s, %s)", simd.Variant(), runtime.GOARCH)
+}
+
 // MaxBuffers is what WebGPU guarantees, so that both fuse alike and a seeded
 // run gives the same numbers on both, as far as arithmetic allows.
 func (b *Backend) MaxBuffers() int { return 8 }

@@ -27,11 +27,10 @@ type context struct {
 	lane    []int32 // indices of a block
 	index   [][]int32
 	one     [1]float32
-	sum     [][]float32 // accumulators of the stages
-	part    [][]float32
-	point   int         // of the reduction: which combination of reduced loop variables
-	room    [][]float32 // for what is kept, by slot and point
-	held    [][]float32 // where it is
+	sum     [levels][][]float32 // accumulators of the stages
+	point   int                 // of the reduction: which combination of reduced loop variables
+	room    [][]float32         // for what is kept, by slot and point
+	held    [][]float32         // where it is
 
 	coordinate     func(d int) int // c.coord as a function
 	acc            []float32       // block of a matrix product
@@ -82,7 +81,9 @@ func (m *machine) newContext() *context {
 		}
 		return b
 	}
-	c.sum, c.part = blocks(len(k.Stages)), blocks(len(k.Stages))
+	for i := range c.sum {
+		c.sum[i] = blocks(len(k.Stages))
+	}
 	c.room, c.held = blocks(m.held*m.points), make([][]float32, m.held*m.points)
 	c.coordinate = func(d int) int { return c.coord[d] }
 	c.base, c.cur = make([][]float32, len(k.Vals)), make([][]float32, len(k.Vals))

@@ -208,8 +208,9 @@ func (l *loop) advance(c *context) bool {
 	return false
 }
 
-// partSums is how many terms a sum takes before it goes to the total: it
-// keeps the rounding error of long sums small.
+// partSums is how many terms a sum takes before it goes to the next level, and
+// how many of those that level takes: it keeps the rounding error of long sums
+// small, also where all terms are equal and every rounding is to the same side.
 const partSums = 128
 
 // stageAcross reduces stages s to end for a block of independent elements at
@@ -217,7 +218,7 @@ const partSums = 128
 func (l *loop) stageAcross(c *context, s, end, n int) {
 	m := l.m
 	stages := m.k.Stages[s:end]
-	terms, parts := 0, 0
+	var have [levels]int // what each level has added up so far
 	rows, stride := l.rows(s)
 	at := 0
 	if rows != nil {
@@ -229,7 +230,6 @@ func (l *loop) stageAcross(c *context, s, end, n int) {
 			c.exec(m.innerV[s], n)
 		}
 		more = l.advance(c)
-		last := terms+1 == partSums || !more
 		for i, st := range stages {
 			var v []float32
 			if rows != nil {
@@ -238,31 +238,60 @@ func (l *loop) stageAcross(c *context, s, end, n int) {
 			} else {
 				v = c.reg(st.Val, n)
 			}
-			dt := m.k.Vals[st.Val].DType
-			total, part := c.sum[s+i][:n], c.part[s+i][:n]
-			if terms == 0 {
-				copy(part, v)
-			} else {
-				combine(st.Op, dt, part, v)
+			width := n
+			if have[0] == 0 {
+				width = 0
 			}
-			switch {
-			case last && parts == 0:
-				copy(total, part)
-			case last:
-				combine(st.Op, dt, total, part)
-			}
+			l.accumulate(s+i, c.sum[0][s+i], width, v)
 		}
-		if terms++; last {
-			parts++
-			terms = 0
+		have[0]++
+		for from := 0; from+1 < levels && have[from] == partSums; from++ {
+			l.raise(c, s, end, n, &have, from)
+		}
+	}
+	// What is left goes up to the highest level that has anything.
+	top := levels - 1
+	for have[top] == 0 {
+		top--
+	}
+	for from := range top {
+		if have[from] > 0 {
+			l.raise(c, s, end, n, &have, from)
 		}
 	}
 	for i := range stages {
 		if r := m.result[s+i]; r >= 0 {
 			c.cur[r] = c.base[r][:n]
-			copy(c.cur[r], c.sum[s+i])
+			copy(c.cur[r], c.sum[top][s+i])
 		}
 	}
+}
+
+// levels of sums: partSums squared terms are added up before the last one.
+const levels = 3
+
+// raise adds a level of the accumulators of stages s to end to the next one.
+func (l *loop) raise(c *context, s, end, n int, have *[levels]int, from int) {
+	for i := s; i < end; i++ {
+		width := n
+		if have[from+1] == 0 {
+			width = 0
+		}
+		l.accumulate(i, c.sum[from+1][i], width, c.sum[from][i][:n])
+	}
+	have[from] = 0
+	have[from+1]++
+}
+
+// accumulate adds block v to stage i's accumulators, the first width of which
+// have something.
+func (l *loop) accumulate(i int, acc []float32, width int, v []float32) {
+	k := l.m.k
+	old := min(width, len(v))
+	if old > 0 {
+		combine(k.Stages[i].Op, k.Vals[k.Stages[i].Val].DType, acc[:old], v[:old])
+	}
+	copy(acc[old:], v[old:])
 }
 
 // rows recognises a stage that only adds up rows of a matrix in memory, as the
@@ -291,26 +320,46 @@ func (l *loop) rows(s int) (first *address, stride int) {
 func (l *loop) stageAlong(c *context, s, end int) {
 	m := l.m
 	stages := m.k.Stages[s:end]
-	have := 0 // accumulators begun
+	// Blocks differ in length: how many accumulators of each level have something,
+	// and how often something was added.
+	var width, have [levels]int
+	raise := func(from int) {
+		for i := s; i < end; i++ {
+			l.accumulate(i, c.sum[from+1][i], width[from+1], c.sum[from][i][:width[from]])
+		}
+		width[from+1] = max(width[from+1], width[from])
+		have[from+1]++
+		width[from], have[from] = 0, 0
+	}
 	for more := true; more; more = l.advance(c) {
 		c.uniform(m.innerU[s])
 		for c.move(0); c.v0 < m.extent; {
 			n := m.piece(c.v0, min(m.block, m.extent-c.v0))
 			c.exec(m.innerV[s], n)
-			old := min(have, n)
 			for i, st := range stages {
-				v, acc := c.reg(st.Val, n), c.sum[s+i][:n]
-				combine(st.Op, m.k.Vals[st.Val].DType, acc[:old], v[:old])
-				copy(acc[old:], v[old:])
+				l.accumulate(s+i, c.sum[0][s+i], width[0], c.reg(st.Val, n))
 			}
-			have = max(have, n)
+			width[0] = max(width[0], n)
+			have[0]++
+			for from := 0; from+1 < levels && have[from] == partSums; from++ {
+				raise(from)
+			}
 			c.move(c.v0 + n)
 		}
 	}
 	c.move(0)
+	top := levels - 1
+	for have[top] == 0 {
+		top--
+	}
+	for from := range top {
+		if have[from] > 0 {
+			raise(from)
+		}
+	}
 	for i, st := range stages {
 		if r := m.result[s+i]; r >= 0 {
-			simd.Fill(c.base[r], fold(st.Op, m.k.Vals[st.Val].DType, c.sum[s+i][:have]))
+			simd.Fill(c.base[r], fold(st.Op, m.k.Vals[st.Val].DType, c.sum[top][s+i][:width[top]]))
 			c.cur[r] = c.base[r]
 		}
 	}

@@ -433,8 +433,8 @@ func (m *machine) direct(u int) bool {
 	return false
 }
 
-// registerBytes is the memory of one worker: a register for each value, two
+// registerBytes is the memory of one worker: a register for each value,
 // accumulators for each stage, a block of indices, and what is kept.
 func (m *machine) registerBytes() int {
-	return (len(m.k.Vals)+2*len(m.k.Stages)+1+m.held*m.points)*m.block*4 + len(m.remembered)*m.extent*4
+	return (len(m.k.Vals)+levels*len(m.k.Stages)+1+m.held*m.points)*m.block*4 + len(m.remembered)*m.extent*4
 }

@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/weft-ml/weft/internal/ir"
@@ -27,52 +28,104 @@ func expandConvolutions(roots []*ir.Node) []*ir.Node {
 	})
 }
 
-// splitElems is the number of elements that one sequence of a reduction may
-// cover when there are few sequences; longer ones would leave most of a GPU
-// idle and are reduced in two steps.
-const splitElems = 8192
+// How many elements one sequence of a reduction may cover. Few long sequences
+// would leave most of a GPU idle and are reduced in two steps or more. Beyond
+// splitMost so are many of them, because of the drivers that end loops of more
+// than 65,535 turns (package wgsl says more), and long sums lose digits.
+const (
+	splitElems   = 8192
+	splitResults = 256 // so many results are few
+	splitMost    = 1 << 17
+	splitUneven  = 1 << 15 // beyond this what has no even parts is filled up
+)
 
-// splitReductions turns a reduction of very many elements to few into two, by
-// cutting its longest dimension in parts. Since the graph decides it, every
+// splitReductions turns a reduction of very many elements to few into several,
+// by cutting its longest dimension in parts. Since the graph decides it, every
 // backend adds in the same order.
 func splitReductions(roots []*ir.Node) []*ir.Node {
 	return ir.Rewrite(roots, func(n *ir.Node) *ir.Node {
-		if !n.Op.IsReduce() || n.Elems() > 256 {
-			return n
+		if n.Op.IsReduce() {
+			return splitReduction(n, splitResults, splitElems)
 		}
-		x := n.In[0]
-		inner := x.Elems() / n.Elems()
-		if inner < splitElems {
-			return n
-		}
-		axis := n.Axes[0]
-		for _, a := range n.Axes {
-			if x.Shape[a] > x.Shape[axis] {
-				axis = a
-			}
-		}
-		parts := 0
-		for p := 2; p <= 512 && p*64 <= inner; p++ {
-			if x.Shape[axis]%p == 0 {
-				parts = p
-			}
-		}
-		if parts < 8 {
-			return n
-		}
-		shape := slices.Insert(slices.Clone(x.Shape), axis, parts)
-		shape[axis+1] /= parts
-		var axes []int
-		for _, a := range n.Axes {
-			if a >= axis {
-				a++
-			}
-			axes = append(axes, a)
-		}
-		first := ir.Reduce(n.Op, ir.Reshape(x, shape...), axes...)
-		second := ir.Reduce(n.Op, first, axis)
-		return ir.Reshape(second, n.Shape...)
+		return n
 	})
+}
+
+// splitReduction reduces in steps if n has at most few results of least elements
+// each, or very many elements for each.
+func splitReduction(n *ir.Node, few, least int) *ir.Node {
+	if !n.Op.IsReduce() { // nothing to do, or of constants
+		return n
+	}
+	x := n.In[0]
+	inner := x.Elems() / n.Elems()
+	if inner < least || n.Elems() > few && inner <= splitMost {
+		return n
+	}
+	axis := n.Axes[0]
+	for _, a := range n.Axes {
+		if x.Shape[a] > x.Shape[axis] {
+			axis = a
+		}
+	}
+	long := x.Shape[axis]
+	// So many parts that each is at most splitElems long, or 512 to keep a GPU busy.
+	most := (inner + splitElems - 1) / splitElems
+	if n.Elems() <= few {
+		most = max(most, 512)
+	}
+	parts := 0
+	for p := 2; p <= most && p*64 <= inner && p <= long; p++ {
+		if long%p == 0 {
+			parts = p
+		}
+	}
+	if parts < 8 || inner/parts > splitUneven {
+		// As many as an even cut would have, the last one filled up.
+		if uneven := min(most, long/2); inner > splitUneven && uneven > 2*parts {
+			parts = uneven
+		}
+	}
+	if parts < 8 && (inner <= splitMost || parts < 2) {
+		return n
+	}
+	each := (long + parts - 1) / parts
+	parts = (long + each - 1) / each
+	if fill := parts*each - long; fill > 0 {
+		lo, hi := make([]int, len(x.Shape)), make([]int, len(x.Shape))
+		hi[axis] = fill
+		x = ir.Pad(x, lo, hi, identity(n.Op, x.DType))
+	}
+	shape := slices.Insert(slices.Clone(x.Shape), axis, parts)
+	shape[axis+1] = each
+	var axes []int
+	for _, a := range n.Axes {
+		if a >= axis {
+			a++
+		}
+		axes = append(axes, a)
+	}
+	// What is still too long is cut again.
+	first := splitReduction(ir.Reduce(n.Op, ir.Reshape(x, shape...), axes...), max(few, n.Elems()*parts), splitElems*2)
+	second := splitReduction(ir.Reduce(n.Op, first, axis), few, splitElems*2)
+	return ir.Reshape(second, n.Shape...)
+}
+
+// identity is what a reduction may be given more of.
+func identity(op ir.Op, dt ir.DType) float64 {
+	switch integer := dt.Compute() != ir.F32; {
+	case op == ir.OpSum:
+		return 0
+	case op == ir.OpProd:
+		return 1
+	case op == ir.OpMax && integer:
+		return math.MinInt32
+	case op == ir.OpMax:
+		return math.Inf(-1)
+	case integer:
+		return math.MaxInt32
+	}
+	return math.Inf(1)
 }
 
 // relieve makes n's expression smaller after it did not fit into a kernel for

@@ -155,6 +155,18 @@ type Graph struct {
 	// Grads are the gradients of variables, which that rule asks for. They are no
 	// roots: what nobody uses is not computed.
 	Grads []*Node
+
+	// Checks are what inputs must hold; who writes them sees to it.
+	Checks []*IndexCheck
+}
+
+// IndexCheck says that an input's elements are indices from 0 to N-1, or one of
+// Except.
+type IndexCheck struct {
+	Leaf     *Leaf  // the input
+	Op, What string // for messages: who asks, and what an element is to it
+	N        int
+	Except   []int
 }
 
 // Roots are all nodes that a run of the graph has to compute.

@@ -29,6 +29,14 @@ const (
 	OpRound
 	OpSign
 	OpNot
+	OpAcos
+	OpAcosh
+	OpAsin
+	OpAsinh
+	OpAtan
+	OpAtanh
+	OpCosh
+	OpSinh
 
 	OpAdd
 	OpSub
@@ -114,6 +122,7 @@ var Table [numOps]Row
 func init() {
 	sym := [2]float64{-2, 2}
 	pos := [2]float64{0.2, 3}
+	inner := [2]float64{-0.8, 0.8}
 	Table = [numOps]Row{
 		OpCast: {Name: "cast", Arity: 1, ONNX: "Cast", Doc: "x converted to another element type", Cost: 1,
 			Grad: func(n, g *Node) []*Node {
@@ -129,23 +138,23 @@ func init() {
 			F32: f1(math.Abs), I32: func(a, _, _ int32) int32 { return max(a, -a) },
 			WGSL: "abs($0)", Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpSign, n.In[0]))} }},
 		OpExp: {Name: "exp", Arity: 1, ONNX: "Exp", Doc: "e^x", Domain: sym, Cost: 8,
-			F32: f1(math.Exp), WGSL: "exp($0)",
+			F32: f1(math.Exp), WGSL: "weft_exp($0)", Helper: "weft_exp",
 			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, n)} }},
 		OpExpm1: {Name: "expm1", Arity: 1, Doc: "e^x - 1, exact near 0", Domain: sym, Cost: 10,
 			F32: f1(math.Expm1), WGSL: "weft_expm1($0)", Helper: "weft_expm1",
 			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Add(n, one(n)))} }},
 		OpLog: {Name: "log", Arity: 1, ONNX: "Log", Doc: "natural logarithm of x", Domain: pos, Cost: 8,
-			F32: f1(math.Log), WGSL: "log($0)",
+			F32: f1(math.Log), WGSL: "weft_log($0)", Helper: "weft_log",
 			Grad: func(n, g *Node) []*Node { return []*Node{Div(g, n.In[0])} }},
 		OpLog1p: {Name: "log1p", Arity: 1, Doc: "log(1 + x), exact near 0", Domain: pos, Cost: 10,
 			F32: f1(math.Log1p), WGSL: "weft_log1p($0)", Helper: "weft_log1p",
 			Grad: func(n, g *Node) []*Node { return []*Node{Div(g, Add(n.In[0], one(n)))} }},
 		OpSqrt: {Name: "sqrt", Arity: 1, ONNX: "Sqrt", Doc: "square root of x", Domain: pos, Cost: 4,
-			F32: f1(math.Sqrt), WGSL: "sqrt($0)",
+			F32: f1(math.Sqrt), WGSL: "weft_sqrt($0)", Helper: "weft_sqrt",
 			Grad: func(n, g *Node) []*Node { return []*Node{Div(Mul(g, scalarLike(n, 0.5)), n)} }},
 		OpRsqrt: {Name: "rsqrt", Arity: 1, Doc: "1 / sqrt(x)", Domain: pos, Cost: 4,
 			F32:  func(a, _, _ float32) float32 { return float32(1 / math.Sqrt(float64(a))) },
-			WGSL: "inverseSqrt($0)",
+			WGSL: "weft_rsqrt($0)", Helper: "weft_rsqrt",
 			Grad: func(n, g *Node) []*Node {
 				return []*Node{Mul(Mul(g, scalarLike(n, -0.5)), Mul(n, Mul(n, n)))}
 			}},
@@ -153,17 +162,17 @@ func init() {
 			F32: func(a, _, _ float32) float32 { return 1 / a }, WGSL: "(1.0 / $0)",
 			Grad: func(n, g *Node) []*Node { return []*Node{Neg(Mul(g, Mul(n, n)))} }},
 		OpSin: {Name: "sin", Arity: 1, ONNX: "Sin", Doc: "sine of x", Domain: sym, Cost: 8,
-			F32: f1(math.Sin), WGSL: "weft_sin($0)", Helper: "weft_sin",
+			F32: f1(math.Sin), WGSL: "weft_turn($0, 0)", Helper: "weft_turn",
 			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpCos, n.In[0]))} }},
 		OpCos: {Name: "cos", Arity: 1, ONNX: "Cos", Doc: "cosine of x", Domain: sym, Cost: 8,
-			F32: f1(math.Cos), WGSL: "weft_cos($0)", Helper: "weft_cos",
+			F32: f1(math.Cos), WGSL: "weft_turn($0, 1)", Helper: "weft_turn",
 			Grad: func(n, g *Node) []*Node { return []*Node{Neg(Mul(g, Unary(OpSin, n.In[0])))} }},
 		OpTanh: {Name: "tanh", Arity: 1, ONNX: "Tanh", Doc: "hyperbolic tangent of x", Domain: sym, Cost: 8,
-			F32: f1(math.Tanh), WGSL: "tanh(clamp($0, -15.0, 15.0))", // some drivers overflow beyond 44
+			F32: f1(math.Tanh), WGSL: "weft_tanh($0)", Helper: "weft_tanh",
 			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Sub(one(n), Mul(n, n)))} }},
 		OpSigmoid: {Name: "sigmoid", Arity: 1, ONNX: "Sigmoid", Doc: "1 / (1 + e^-x)", Domain: sym, Cost: 8,
 			F32:  func(a, _, _ float32) float32 { return float32(1 / (1 + math.Exp(-float64(a)))) },
-			WGSL: "(1.0 / (1.0 + exp(-$0)))",
+			WGSL: "weft_sigmoid($0)", Helper: "weft_sigmoid",
 			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Mul(n, Sub(one(n), n)))} }},
 		OpErf: {Name: "erf", Arity: 1, ONNX: "Erf", Doc: "error function of x", Domain: sym, Cost: 12,
 			F32: f1(math.Erf), WGSL: "weft_erf($0)", Helper: "weft_erf",
@@ -178,7 +187,7 @@ func init() {
 				}
 				return a
 			},
-			WGSL: "max($0, 0.0)",
+			WGSL: "weft_relu($0)", Helper: "weft_relu",
 			// In terms of the result, so that the argument need not be kept.
 			Grad: func(n, g *Node) []*Node {
 				return []*Node{Where(Lt(scalarLike(n, 0), n), g, scalarLike(n, 0))}
@@ -190,7 +199,7 @@ func init() {
 		OpRound: {Name: "round", Arity: 1, ONNX: "Round", Doc: "nearest integer, halves to even", Cost: 1,
 			F32: f1(math.RoundToEven), WGSL: "round($0)"},
 		OpSign: {Name: "sign", Arity: 1, ONNX: "Sign", Doc: "-1, 0 or 1", Cost: 1,
-			F32: f1(sign), WGSL: "sign($0)"},
+			F32: f1(sign), WGSL: "weft_sign($0)", Helper: "weft_sign"},
 		OpNot: {Name: "not", Arity: 1, ONNX: "Not", Doc: "logical negation", Kind: Fixed, Result: Bool, Cost: 1,
 			WGSL: "(!$0)"},
 
@@ -216,12 +225,12 @@ func init() {
 				return []*Node{Div(g, n.In[1]), Neg(Div(Mul(g, n), n.In[1]))}
 			}},
 		OpMaximum: {Name: "maximum", Arity: 2, ONNX: "Max", Doc: "the greater of a and b", Domain: sym, Cost: 1,
-			F32: func(a, b, _ float32) float32 { return float32(math.Max(float64(a), float64(b))) },
-			I32: func(a, b, _ int32) int32 { return max(a, b) }, WGSL: "max($0, $1)",
+			F32: func(a, b, _ float32) float32 { return max(a, b) }, // unlike math.Max, not a number beside infinity too
+			I32: func(a, b, _ int32) int32 { return max(a, b) }, WGSL: "weft_max($0, $1)", Helper: "weft_max", WGSLInt: "max($0, $1)",
 			Grad: func(n, g *Node) []*Node { return pick(Lt(n.In[1], n.In[0]), n, g) }},
 		OpMinimum: {Name: "minimum", Arity: 2, ONNX: "Min", Doc: "the lesser of a and b", Domain: sym, Cost: 1,
-			F32: func(a, b, _ float32) float32 { return float32(math.Min(float64(a), float64(b))) },
-			I32: func(a, b, _ int32) int32 { return min(a, b) }, WGSL: "min($0, $1)",
+			F32: func(a, b, _ float32) float32 { return min(a, b) },
+			I32: func(a, b, _ int32) int32 { return min(a, b) }, WGSL: "weft_min($0, $1)", Helper: "weft_min", WGSLInt: "min($0, $1)",
 			Grad: func(n, g *Node) []*Node { return pick(Lt(n.In[0], n.In[1]), n, g) }},
 		OpPow: {Name: "pow", Arity: 2, ONNX: "Pow", Doc: "a to the power b", Domain: pos, Cost: 16,
 			F32:  func(a, b, _ float32) float32 { return float32(math.Pow(float64(a), float64(b))) },
@@ -254,7 +263,7 @@ func init() {
 			}},
 		OpEq: {Name: "eq", Arity: 2, Kind: Fixed, Result: Bool, ONNX: "Equal", Doc: "a == b", WGSL: "($0 == $1)", Cost: 1,
 			Test: func(a, b float32) bool { return a == b }, TestI: func(a, b int32) bool { return a == b }},
-		OpNe: {Name: "ne", Arity: 2, Kind: Fixed, Result: Bool, Doc: "a != b", WGSL: "($0 != $1)", Cost: 1,
+		OpNe: {Name: "ne", Arity: 2, Kind: Fixed, Result: Bool, Doc: "a != b", WGSL: "(!($0 == $1))", Cost: 1,
 			Test: func(a, b float32) bool { return a != b }, TestI: func(a, b int32) bool { return a != b }},
 		OpLt: {Name: "lt", Arity: 2, Kind: Fixed, Result: Bool, ONNX: "Less", Doc: "a < b", WGSL: "($0 < $1)", Cost: 1,
 			Test: func(a, b float32) bool { return a < b }, TestI: func(a, b int32) bool { return a < b }},
@@ -272,8 +281,42 @@ func init() {
 		OpRand: {Name: "rand", Arity: 3, Kind: Fixed, Result: F32, Cost: 40,
 			Doc:  "uniform in [0, 1): Philox2x32-10 of the counter (a, b) under the key c, 24 bits of it",
 			WGSL: "weft_rand($0, $1, $2)", WGSLInt: "weft_rand($0, $1, $2)", Helper: "weft_rand"},
+		// Inverse trigonometric and hyperbolic functions. Outside of their domains they
+		// are not a number.
+		OpAcos: {Name: "acos", Arity: 1, ONNX: "Acos", Doc: "arc cosine of x, in radians", Domain: inner, Cost: 10,
+			F32: f1(math.Acos), WGSL: "weft_arc($0, 1)", Helper: "weft_arc",
+			Grad: func(n, g *Node) []*Node { return []*Node{Neg(Mul(g, Unary(OpRsqrt, circle(n.In[0]))))} }},
+		OpAcosh: {Name: "acosh", Arity: 1, ONNX: "Acosh", Doc: "area hyperbolic cosine of x", Domain: [2]float64{1.3, 3}, Cost: 12,
+			F32: f1(math.Acosh), WGSL: "weft_area($0, 1)", Helper: "weft_area",
+			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpRsqrt, Neg(circle(n.In[0]))))} }},
+		OpAsin: {Name: "asin", Arity: 1, ONNX: "Asin", Doc: "arc sine of x, in radians", Domain: inner, Cost: 10,
+			F32: f1(math.Asin), WGSL: "weft_arc($0, 0)", Helper: "weft_arc",
+			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpRsqrt, circle(n.In[0])))} }},
+		OpAsinh: {Name: "asinh", Arity: 1, ONNX: "Asinh", Doc: "area hyperbolic sine of x", Domain: sym, Cost: 12,
+			F32: f1(math.Asinh), WGSL: "weft_area($0, 0)", Helper: "weft_area",
+			Grad: func(n, g *Node) []*Node {
+				return []*Node{Div(g, Unary(OpCosh, n))} // sqrt(1 + x^2), which may be too large on its way
+			}},
+		OpAtan: {Name: "atan", Arity: 1, ONNX: "Atan", Doc: "arc tangent of x, in radians", Domain: sym, Cost: 8,
+			F32: f1(math.Atan), WGSL: "weft_atan($0)", Helper: "weft_atan",
+			Grad: func(n, g *Node) []*Node {
+				x := n.In[0]
+				return []*Node{Div(g, Add(one(x), Mul(x, x)))}
+			}},
+		OpAtanh: {Name: "atanh", Arity: 1, ONNX: "Atanh", Doc: "area hyperbolic tangent of x", Domain: inner, Cost: 12,
+			F32: f1(math.Atanh), WGSL: "weft_area($0, 2)", Helper: "weft_area",
+			Grad: func(n, g *Node) []*Node { return []*Node{Div(g, circle(n.In[0]))} }},
+		OpCosh: {Name: "cosh", Arity: 1, ONNX: "Cosh", Doc: "hyperbolic cosine of x", Domain: sym, Cost: 10,
+			F32: f1(math.Cosh), WGSL: "weft_hyperbolic($0, 1)", Helper: "weft_hyperbolic",
+			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpSinh, n.In[0]))} }},
+		OpSinh: {Name: "sinh", Arity: 1, ONNX: "Sinh", Doc: "hyperbolic sine of x", Domain: sym, Cost: 10,
+			F32: f1(math.Sinh), WGSL: "weft_hyperbolic($0, 0)", Helper: "weft_hyperbolic",
+			Grad: func(n, g *Node) []*Node { return []*Node{Mul(g, Unary(OpCosh, n.In[0]))} }},
 	}
 }
+
+// circle is 1 - x^2, without cancellation near 1.
+func circle(x *Node) *Node { return Mul(Sub(one(x), x), Add(one(x), x)) }
 
 // pick is the gradient of maximum and minimum: to a where first holds, to b
 // elsewhere, and in halves where both are equal, as PyTorch does.

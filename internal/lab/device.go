@@ -33,7 +33,7 @@ type losses []time.Time
 func (s *Session) init(ctx context.Context, q *InitRequest) (*InitResult, error) {
 	r := &InitResult{}
 	return r, s.do(ctx, s.slow, func() error {
-		s.base = q.Base
+		s.base, s.parts = q.Base, q.Parts
 		s.endRun()
 		s.closeModels()
 		if s.dev != nil {

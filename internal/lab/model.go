@@ -416,10 +416,15 @@ func (s *Session) use(ctx context.Context, q *UseRequest) (*ModelInfo, error) {
 	return s.load(ctx, &LoadRequest{Bytes: b, Name: q.File})
 }
 
-// fetch gets a file of the site.
+// fetch gets a file of the site: data, or a part of this version of the lab.
 func (s *Session) fetch(ctx context.Context, name string, progress func(loaded, total int)) ([]byte, error) {
 	var base string
-	if err := s.do(ctx, s.quick, func() error { base = s.base; return nil }); err != nil {
+	if err := s.do(ctx, s.quick, func() error {
+		if base = s.base; !strings.HasPrefix(name, "data/") {
+			base += s.parts
+		}
+		return nil
+	}); err != nil {
 		return nil, err
 	}
 	if progress == nil {

@@ -11,9 +11,11 @@ import "github.com/weft-ml/weft/train"
 type Empty struct{}
 
 // InitRequest opens the device. Base is the address of the site, which the
-// names of its files are appended to.
+// names of data files are appended to; Parts is the folder in it that this
+// version's other files lie in, empty or ending in a slash.
 type InitRequest struct {
 	Base   string `json:"base"`
+	Parts  string `json:"parts"`
 	Device string `json:"device"` // auto, webgpu or cpu
 }
 

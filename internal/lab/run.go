@@ -475,7 +475,7 @@ func (s *Session) trainingFailed(err error) {
 	}
 	hint := "Start again, perhaps with a smaller batch."
 	if errors.Is(err, train.ErrDiverged) {
-		hint = "Start again with a lower learning rate."
+		hint = "Start again with a lower learning rate. Labels outside of the network's classes do this too."
 	}
 	s.drain()
 	t.state, t.budget = Stopped, 0

@@ -78,6 +78,7 @@ type Session struct {
 
 	// All that follows belongs to the goroutine of loop.
 	base    string
+	parts   string // folder of this version's files, below base
 	dev     *device.Device
 	want    string // the device that was asked for
 	train   *data.Dataset

@@ -22,8 +22,9 @@ import (
 	"time"
 )
 
-// hashed names are those that the bundler derives from the content.
-var hashed = regexp.MustCompile(`^assets/.*[-.][A-Za-z0-9_-]{8,}\.[a-z0-9]+$`)
+// hashed names are those that the bundler, or internal/site/pack, derives from
+// the content.
+var hashed = regexp.MustCompile(`^(assets/.*[-.][A-Za-z0-9_-]{8,}\.[a-z0-9]+|parts/[0-9a-f]{16}/.*)$`)
 
 // types are fixed here because the system's table differs between machines,
 // and a wrong one stops WebAssembly and modules under nosniff.

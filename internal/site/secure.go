@@ -20,16 +20,12 @@ func secure(hosts []string, next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", csp.Header)
+		for name, value := range csp.Headers() {
+			h.Set(name, value)
+		}
 		if csp.IsDownload(r.URL.Path) {
 			h.Set("Content-Security-Policy", csp.Download)
 		}
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		// Isolated, a page has fine timers and may share memory between threads.
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Embedder-Policy", "require-corp")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if !mayAsk(allowed, r.Host) {
 			http.Error(w, "this server does not answer to the name "+strings.ToValidUTF8(r.Host, "?")+
 				"; use its address, or allow the name: weft serve --host NAME", http.StatusMisdirectedRequest)

@@ -24,6 +24,8 @@ type Backend struct {
 	// Hardware compiles kernels as for real graphics hardware on software
 	// adapters too, so that tests without a GPU run what users with one run.
 	Hardware bool
+	// Tuning, when not nil, replaces thresholds and tiles, for tests too.
+	Tuning *wgsl.Tuning
 	// Progress, when not nil, is told how many of a plan's kernels are compiled
 	// while Compile runs.
 	Progress func(done, total int)
@@ -66,7 +68,7 @@ func (b *Backend) largest() int {
 func (b *Backend) tileLimits() wgsl.TileLimits {
 	lim, info := b.dev.Limits(), b.dev.Info()
 	t := wgsl.TileLimits{WorkgroupStorage: lim.MaxWorkgroupStorage, Invocations: lim.MaxInvocations,
-		Software: info.Software && !b.Hardware}
+		Software: info.Software && !b.Hardware, Tuning: b.Tuning}
 	// SwiftShader, the software adapter of browsers, has the lanes of a register as
 	// subgroups. Others are not measured.
 	t.Quads = t.Software && info.Backend == "WebGPU" && b.dev.Features().Subgroups && lim.SubgroupMin == 4 && lim.SubgroupMax == 4

@@ -9,6 +9,7 @@ package wgsl
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -94,7 +95,7 @@ func Generate(k *kernel.Kernel, opt Options) (*Shader, error) {
 	case kernel.Map:
 		size, groups = w.mapKernel()
 	case kernel.Reduce:
-		size, groups = w.reduceKernel()
+		size, groups, err = w.reduceKernel()
 	case kernel.MatMul:
 		size, groups, err = w.matmulKernel()
 	}
@@ -131,12 +132,12 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 		// A variable, because WGSL refuses constant expressions that are infinite.
 		b.WriteString("var<private> inf_bits: u32 = 0x7f800000u;\n")
 	}
-	names := make([]string, 0, len(w.helpers))
-	for n := range w.helpers {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	for _, n := range names {
+	drop := w.opt.Tile.tuning().DropNaN
+	for _, n := range w.called() {
+		if e, ok := plain[n]; ok && drop {
+			fmt.Fprintf(&b, "fn %s { return %s; }\n", e.head, e.body)
+			continue
+		}
 		b.WriteString(helpers[n])
 	}
 	b.WriteString(w.decl.String())
@@ -145,6 +146,40 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 	b.WriteString(w.body.String())
 	b.WriteString("}\n")
 	return b.String()
+}
+
+// plain are the helpers that WGSL has functions for, as it has them: without a
+// rule for what is not a number. See Tuning.DropNaN.
+var plain = map[string]struct{ head, body string }{
+	"weft_max":     {"weft_max(a: f32, b: f32) -> f32", "max(a, b)"},
+	"weft_min":     {"weft_min(a: f32, b: f32) -> f32", "min(a, b)"},
+	"weft_relu":    {"weft_relu(x: f32) -> f32", "max(x, 0.0)"},
+	"weft_exp":     {"weft_exp(x: f32) -> f32", "exp(x)"},
+	"weft_log":     {"weft_log(x: f32) -> f32", "log(x)"},
+	"weft_sqrt":    {"weft_sqrt(x: f32) -> f32", "sqrt(x)"},
+	"weft_rsqrt":   {"weft_rsqrt(x: f32) -> f32", "inverseSqrt(x)"},
+	"weft_sigmoid": {"weft_sigmoid(x: f32) -> f32", "1.0 / (1.0 + exp(-x))"},
+}
+
+// called are the helpers that are used, and those that these use.
+func (w *writer) called() []string {
+	all := map[string]bool{}
+	var add func(name string)
+	add = func(name string) {
+		if all[name] {
+			return
+		}
+		all[name] = true
+		for other := range helpers {
+			if other != name && strings.Contains(helpers[name], other+"(") {
+				add(other)
+			}
+		}
+	}
+	for n := range w.helpers {
+		add(n)
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // half says that buffer i is declared as f16s: a temporary of mixed precision.
@@ -232,7 +267,11 @@ func (w *writer) literal(dt ir.DType, x float64) string {
 		return inf
 	}
 	s := strconv.FormatFloat(float64(f), 'g', -1, 32) + "f"
-	if f < 0 {
+	if math.Abs(x) >= math.MaxFloat32 {
+		// The shortest decimal is above the largest number, which Tint refuses.
+		s = strconv.FormatFloat(float64(f), 'x', -1, 32) + "f"
+	}
+	if math.Signbit(float64(f)) {
 		return "(" + s + ")"
 	}
 	return s
@@ -323,12 +362,27 @@ func (w *writer) elem(v *kernel.Val) string {
 	if v.Op == ir.OpCast {
 		a := w.ref(v.Args[0])
 		switch {
-		case v.DType == ir.Bool && from == ir.F32:
-			return fmt.Sprintf("(%s != 0.0)", a)
+		case v.DType == ir.Bool && from == ir.F32: // all but 0 and -0
+			return fmt.Sprintf("((bitcast<u32>(%s) & 0x7fffffffu) != 0u)", a)
 		case v.DType == ir.Bool:
 			return fmt.Sprintf("(%s != 0)", a)
+		case v.DType == ir.I32 && from == ir.F32:
+			w.helpers["weft_int"] = true
+			return fmt.Sprintf("weft_int(%s)", a)
 		}
 		return fmt.Sprintf("%s(%s)", valueType(v.DType), a)
+	}
+	if from == ir.F32 && len(v.Args) == 2 && v.Args[0] == v.Args[1] {
+		// What a compiler that knows no NaN would take for true or for false.
+		nan := fmt.Sprintf("weft_nan(%s)", w.ref(v.Args[0]))
+		switch v.Op {
+		case ir.OpEq, ir.OpLe:
+			w.helpers["weft_nan"] = true
+			return "(!" + nan + ")"
+		case ir.OpNe:
+			w.helpers["weft_nan"] = true
+			return nan
+		}
 	}
 	row := &ir.Table[v.Op]
 	text := row.WGSL

@@ -83,6 +83,9 @@ type Matmul struct {
 	StoreStrip func(width int, acc func(col int) string, b, m, n string) string
 
 	Tile Tile
+
+	MaxTerms int    // turns of the loop over k from which on it goes in blocks; 0 is the usual
+	sumName  string // of the sums of the loop that is being printed
 }
 
 // Tile says how a product is cut up. One workgroup computes BM x BN outputs, one
@@ -138,6 +141,7 @@ type TileLimits struct {
 	Invocations      int  // threads of a workgroup
 	Software         bool // the adapter runs on the CPU
 	Quads            bool // subgroups have four threads, and kernels may use them
+	Tuning           *Tuning
 }
 
 // Check says why a tile cannot be used for this product under these limits.

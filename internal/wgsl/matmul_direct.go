@@ -29,6 +29,7 @@ func (m *Matmul) direct(w *mmWriter) (decls string) {
 		width = 4
 	}
 	guardM, guardN := m.M%t.BM != 0, m.N%t.BN != 0
+	m.sumName = "mm_c"
 
 	// Adjacent threads should read adjacent memory: along k where both operands
 	// lie along k, else along n.
@@ -75,15 +76,21 @@ func (m *Matmul) direct(w *mmWriter) (decls string) {
 			return fmt.Sprintf("(%s) * %du + mm_ks", u, split)
 		}
 		if loops > 0 {
-			w.line("for (var mm_t = 0u; mm_t < %du; mm_t += %du) {", loops*unroll, unroll)
-			w.depth++
+			zero := "0.0"
+			if width == 4 {
+				zero = "vec4<f32>()"
+			}
+			acc := m.blocks(w, loops, t.TM, t.TN/width, zero, func(first, end string) {
+				w.line("for (var mm_t = %s; mm_t < %s; mm_t += %du) {", first, end, unroll)
+			}, unroll)
 			var at4 []string
 			for u := range unroll {
 				at4 = append(at4, at(fmt.Sprintf("mm_t + %du", u)))
 			}
+			m.sumName = acc
 			m.steps(w, sides, at4)
-			w.depth--
-			w.line("}")
+			m.sumName = "mm_c"
+			m.endBlocks(w, acc, t.TM, t.TN/width, width)
 		}
 		if rest := each % unroll; rest > 0 {
 			var at4 []string
@@ -252,13 +259,13 @@ func (m *Matmul) outer(w *mmWriter, sides [2]mmSide, u, kk int) {
 		x := m.element(a, u, kk, i)
 		if t.TN%4 != 0 {
 			for j := range t.TN {
-				c := fmt.Sprintf("mm_c%d_%d", i, j)
+				c := fmt.Sprintf("%s%d_%d", m.sumName, i, j)
 				w.line("%s = %s;", c, m.fma(x, m.element(b, u, kk, j), c))
 			}
 			continue
 		}
 		for j := 0; j < t.TN; j += 4 {
-			c := fmt.Sprintf("mm_c%d_%d", i, j)
+			c := fmt.Sprintf("%s%d_%d", m.sumName, i, j)
 			y := fmt.Sprintf("mm_b%d_%d_%d", u, kk, j/4)
 			if !m.direct4(b) {
 				y = fmt.Sprintf("vec4<f32>(%s, %s, %s, %s)", m.element(b, u, kk, j), m.element(b, u, kk, j+1), m.element(b, u, kk, j+2), m.element(b, u, kk, j+3))

@@ -51,8 +51,9 @@ func (m *Matmul) strip(w *mmWriter) {
 			w.line("var mm_c%d_%d = 0.0;", i, j)
 		}
 	}
-	w.line("for (var mm_k = 0u; mm_k < %du; mm_k += %du) {", m.K, t.Unroll)
-	w.depth++
+	acc := m.blocks(w, m.K/t.Unroll, t.TM, t.TN, "0.0", func(first, end string) {
+		w.line("for (var mm_k = %s; mm_k < %s; mm_k += %du) {", first, end, t.Unroll)
+	}, t.Unroll)
 	w.line("let mm_ka = mm_a + %s;", a.side.walk(false).At("mm_k"))
 	w.line("let mm_kb = mm_b0 + %s;", b.side.walk(false).At("mm_k"))
 	for _, s := range []*stripSide{a, b} {
@@ -66,14 +67,13 @@ func (m *Matmul) strip(w *mmWriter) {
 	}
 	for i := range t.TM {
 		for j := range t.TN {
-			c := fmt.Sprintf("mm_c%d_%d", i, j)
+			c := fmt.Sprintf("%s%d_%d", acc, i, j)
 			for u := range t.Unroll {
 				w.line("%s = %s;", c, m.fma(fmt.Sprintf("mm_a%d", a.outer[i]+a.k[u]), fmt.Sprintf("mm_b%d", b.outer[j]+b.k[u]), c))
 			}
 		}
 	}
-	w.depth--
-	w.line("}")
+	m.endBlocks(w, acc, t.TM, t.TN, 1)
 	m.stripStores(w)
 }
 

@@ -80,7 +80,11 @@ func Candidates(m *Matmul, lim TileLimits) []Tile {
 	}
 	trial := *m
 	var out []Tile
-	for _, t := range append(list(m, lim), Tile{BM: 16, BN: 16, TM: 4, TN: 4}, Tile{BM: 8, BN: 8, TM: 1, TN: 1}) {
+	tiles := list(m, lim)
+	if more := lim.tuning().Tiles; more != nil {
+		tiles = append(more(m, lim), tiles...)
+	}
+	for _, t := range append(tiles, Tile{BM: 16, BN: 16, TM: 4, TN: 4}, Tile{BM: 8, BN: 8, TM: 1, TN: 1}) {
 		trial.Tile = t
 		if trial.Check(lim) != nil {
 			continue
@@ -130,7 +134,7 @@ func hardwareTiles(m *Matmul, lim TileLimits) []Tile {
 		{BM: 32, BN: 32, BK: 32, TM: 4, TN: 4, SplitK: 4, Shared: true, Stages: 2},
 	}
 	few := m.workgroups(64, 64) < 300 // tiles that would leave a large GPU partly idle
-	if taps := tapsTiles(m, lim); len(taps) > 0 && m.enoughTaps(taps[0], 1) {
+	if taps := tapsTiles(m, lim); len(taps) > 0 && m.enoughTaps(taps[0], 1, lim.tuning()) {
 		return append(taps, medium...)
 	}
 	if windows := windowTiles(m); len(windows) > 0 && m.windowGroups(windows[0]) >= 200 {

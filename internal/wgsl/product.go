@@ -11,12 +11,16 @@ import (
 // kernel's program as its epilogue.
 func (w *writer) matmulKernel() (size, groups [3]int, err error) {
 	m := w.matmul()
+	m.MaxTerms = w.opt.Tile.tuning().MaxTerms
 	m.Tile = ChooseTile(m, w.opt.Tile)
 	if w.opt.Pick != nil {
 		m.Tile = w.opt.Pick(m)
 	}
 	if err := m.Check(w.opt.Tile); err != nil {
 		return size, groups, err
+	}
+	if n := m.turns(); n > driverTurns {
+		return size, groups, fmt.Errorf("wgsl: %s turns its loops %d times, and drivers may end them after %d", w.k.Name, n, driverTurns)
 	}
 	w.tile = m.Tile
 	if m.Tile.Strip {

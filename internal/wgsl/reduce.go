@@ -2,6 +2,8 @@ package wgsl
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/internal/kernel"
@@ -22,6 +24,35 @@ type reduceShape struct {
 }
 
 func (w *writer) reduceShape() reduceShape {
+	return w.withinTurns(w.fastestShape())
+}
+
+// withinTurns gives a shape as many lanes as keep its loops below what drivers
+// allow.
+func (w *writer) withinTurns(s reduceShape) reduceShape {
+	for w.reduceTurns(s) > w.opt.Tile.tuning().MaxTurns && s.tr < 256 {
+		s.tr *= 2
+		for s.tx > 1 && s.tx*s.tr > 256 {
+			s.tx /= 2
+		}
+	}
+	return s
+}
+
+// reduceTurns is how often the loops of one thread turn.
+func (w *writer) reduceTurns(s reduceShape) int {
+	loops := len(w.k.Stages)
+	if slices.ContainsFunc(w.k.Stores, func(st kernel.Store) bool { return st.Inner }) {
+		loops++
+	}
+	n := s.turns(w.k.InnerElems())
+	return loops * (n + n/fewestTerms)
+}
+
+// turns of one loop over inner elements.
+func (s reduceShape) turns(inner int) int { return (inner + s.tr*s.each - 1) / (s.tr * s.each) }
+
+func (w *writer) fastestShape() reduceShape {
 	k := w.k
 	outer, inner, column, each := k.OuterElems(), k.InnerElems(), w.inColumns(), 1
 	if !column && k.Outer < len(k.Dims) && k.Dims[len(k.Dims)-1]%4 == 0 && w.fourWide() {
@@ -77,9 +108,12 @@ func pow2(n int) int {
 	return p
 }
 
-func (w *writer) reduceKernel() (size, groups [3]int) {
+func (w *writer) reduceKernel() (size, groups [3]int, err error) {
 	k := w.k
 	shape := w.reduceShape()
+	if n := w.reduceTurns(shape); n > driverTurns {
+		return size, groups, fmt.Errorf("wgsl: %s turns its loops %d times, and drivers may end them after %d", k.Name, n, driverTurns)
+	}
 	outer, inner := k.OuterElems(), k.InnerElems()
 	total := (outer + shape.tx - 1) / shape.tx
 	groups = w.spread(total)
@@ -154,7 +188,7 @@ func (w *writer) reduceKernel() (size, groups [3]int) {
 			})
 		}
 	}
-	return [3]int{shape.tx * shape.tr, 1, 1}, groups
+	return [3]int{shape.tx * shape.tr, 1, 1}, groups, nil
 }
 
 // afterStage tells for each value how many stages must be complete before it.
@@ -192,15 +226,22 @@ func (w *writer) needs(v int) []int {
 
 // lanes prints the loop over a lane's share of the reduced elements.
 func (w *writer) lanes(shape reduceShape, inner int, guard string, body func()) {
+	first := "0"
+	switch {
+	case shape.each > 1 && shape.tr > 1:
+		first = fmt.Sprintf("lane * %d", shape.each)
+	case shape.tr > 1:
+		first = "lane"
+	}
+	w.lanesFrom(first, strconv.Itoa(inner), shape, guard, body)
+}
+
+// lanesFrom is lanes for the elements from first to below end.
+func (w *writer) lanesFrom(first, end string, shape reduceShape, guard string, body func()) {
 	loop := func() {
-		head := fmt.Sprintf("for (var e = lane; e < %d; e += %d)", inner, shape.tr)
-		switch {
-		case shape.each > 1 && shape.tr > 1:
-			head = fmt.Sprintf("for (var e = lane * %d; e < %d; e += %d)", shape.each, inner, shape.tr*shape.each)
-		case shape.each > 1:
-			head = fmt.Sprintf("for (var e = 0; e < %d; e += %d)", inner, shape.each)
-		case shape.tr == 1:
-			head = fmt.Sprintf("for (var e = 0; e < %d; e++)", inner)
+		head := fmt.Sprintf("for (var e = %s; e < %s; e += %d)", first, end, shape.tr*shape.each)
+		if shape.tr*shape.each == 1 {
+			head = fmt.Sprintf("for (var e = %s; e < %s; e++)", first, end)
 		}
 		w.scope(head, func() {
 			w.coordinates(w.k.Outer, len(w.k.Dims), "e")
@@ -240,10 +281,10 @@ func (w *writer) stage(s int, st kernel.Stage, shape reduceShape, inner int) {
 	dt := k.Vals[st.Val].DType
 	acc := fmt.Sprintf("s%d", s)
 	w.line("var %s = %s;", acc, w.identity(st.Op, dt))
-	w.lanes(shape, inner, "", func() {
+	add := func() {
 		w.innerValues(w.needs(st.Val))
 		if w.four == nil {
-			w.line("%s = %s;", acc, reduceOp(st.Op, acc, w.ref(st.Val)))
+			w.line("%s = %s;", acc, w.reduceOp(st.Op, dt, acc, w.ref(st.Val)))
 			return
 		}
 		// In pairs: four additions one after another would be waited for.
@@ -251,17 +292,27 @@ func (w *writer) stage(s int, st kernel.Stage, shape reduceShape, inner int) {
 		for w.four.lane = 0; w.four.lane < 4; w.four.lane++ {
 			e[w.four.lane] = w.ref(st.Val)
 		}
-		w.line("let p%d = %s;", s, reduceOp(st.Op, e[0], e[1]))
-		w.line("let r%d = %s;", s, reduceOp(st.Op, e[2], e[3]))
-		w.line("%s = %s;", acc, reduceOp(st.Op, acc, "("+reduceOp(st.Op, fmt.Sprintf("p%d", s), fmt.Sprintf("r%d", s))+")"))
-	})
+		w.line("let p%d = %s;", s, w.reduceOp(st.Op, dt, e[0], e[1]))
+		w.line("let r%d = %s;", s, w.reduceOp(st.Op, dt, e[2], e[3]))
+		w.line("%s = %s;", acc, w.reduceOp(st.Op, dt, acc, "("+w.reduceOp(st.Op, dt, fmt.Sprintf("p%d", s), fmt.Sprintf("r%d", s))+")"))
+	}
+	turns := shape.turns(inner)
+	if least := w.opt.Tile.tuning().MaxTerms; st.Op == ir.OpSum && dt == ir.F32 && turns > least {
+		w.sumInBlocks(shape, inner, turns, fmt.Sprintf("s%d", s), func(block string) {
+			acc = block
+			add()
+		})
+	} else {
+		w.lanes(shape, inner, "", add)
+	}
+	acc = fmt.Sprintf("s%d", s)
 	if shape.tr > 1 {
 		mem := fmt.Sprintf("m%d", s)
 		fmt.Fprintf(&w.decl, "var<workgroup> %s: array<%s, %d>;\n", mem, valueType(dt), shape.tx*shape.tr)
 		w.line("%s[lix] = %s;", mem, acc)
 		w.line("workgroupBarrier();")
 		for half := shape.tr / 2; half >= 1; half /= 2 {
-			w.line("if (lane < %d) { %s[lix] = %s; }", half, mem, reduceOp(st.Op, mem+"[lix]", fmt.Sprintf("%s[i32(lix) + %d]", mem, half*shape.tx)))
+			w.line("if (lane < %d) { %s[lix] = %s; }", half, mem, w.reduceOp(st.Op, dt, mem+"[lix]", fmt.Sprintf("%s[i32(lix) + %d]", mem, half*shape.tx)))
 			w.line("workgroupBarrier();")
 		}
 		w.line("%s = %s[tx];", acc, mem)
@@ -274,16 +325,40 @@ func (w *writer) stage(s int, st kernel.Stage, shape reduceShape, inner int) {
 	}
 }
 
-func reduceOp(op ir.Op, a, b string) string {
+// sumInBlocks adds up blocks of a lane's elements apart, about as many as each
+// has elements: every addition to a sum that is already large loses digits, all to
+// the same side where the elements are equal. add adds to the block's variable.
+func (w *writer) sumInBlocks(shape reduceShape, inner, turns int, acc string, add func(block string)) {
+	block := fewestTerms
+	for block*block < turns {
+		block *= 2
+	}
+	step := shape.tr * shape.each
+	w.scope(fmt.Sprintf("for (var e0 = lane * %d; e0 < %d; e0 += %d)", shape.each, inner, block*step), func() {
+		w.line("var %s_block = 0.0;", acc)
+		w.line("let end = min(e0 + %d, %d);", block*step, inner)
+		w.lanesFrom("e0", "end", shape, "", func() { add(acc + "_block") })
+		w.line("%s = %s + %s_block;", acc, acc, acc)
+	})
+}
+
+func (w *writer) reduceOp(op ir.Op, dt ir.DType, a, b string) string {
+	name := ""
 	switch op {
 	case ir.OpSum:
 		return a + " + " + b
 	case ir.OpProd:
 		return a + " * " + b
 	case ir.OpMax:
-		return fmt.Sprintf("max(%s, %s)", a, b)
+		name = "max"
+	case ir.OpMin:
+		name = "min"
 	}
-	return fmt.Sprintf("min(%s, %s)", a, b)
+	if dt == ir.F32 {
+		name = "weft_" + name
+		w.helpers[name] = true
+	}
+	return fmt.Sprintf("%s(%s, %s)", name, a, b)
 }
 
 // identity is what a reduction begins with.

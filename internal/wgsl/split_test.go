@@ -52,7 +52,7 @@ func TestSplitNothing(t *testing.T) {
 	short := weightGradient(t, 2)
 	SplitLongSums(short, roomy)
 	soft := weightGradient(t, 32)
-	SplitLongSums(soft, TileLimits{Software: true})
+	SplitLongSums(soft, software)
 	wide := build(t, ir.MatMul(input("a", ir.F32, 2048, 4096), input("b", ir.F32, 4096, 2048)))
 	SplitLongSums(wide, roomy)
 	for name, p := range map[string]*plan.Plan{"short": short, "software": soft, "wide": wide} {

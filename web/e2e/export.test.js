@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { answered, dataFolder, launch, open, PATIENCE, report, root, scan, screenshot, serve, until } from './harness.js';
@@ -215,7 +216,7 @@ describe('exported models without WebGPU', { timeout: 2 * PATIENCE }, () => {
     const server = await serve('--site', folder), browser = await launch({ webgpu: false });
     try {
       const { page, errors } = await open(browser, `${server.url}mnist-mlp/index.html`, { webgpu: false });
-      await page.getByRole('alert').getByText(/no WebGPU/i).waitFor();
+      await page.getByRole('alert').getByText(/no WebGPU.*update the browser/i).waitFor();
       await screenshot(page, 'export-no-webgpu');
       const got = await page.evaluate(ask, { model: 'mnist-mlp', pixels: [] });
       assert.equal(got.type, 'WebGPUUnavailableError');
@@ -223,6 +224,20 @@ describe('exported models without WebGPU', { timeout: 2 * PATIENCE }, () => {
     } finally {
       await browser.close();
       await server.stop();
+    }
+  });
+
+  test('opened as a file, they say what to do', async () => {
+    const browser = await launch({ webgpu: false });
+    try {
+      const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
+      const page = await context.newPage();
+      await page.goto(pathToFileURL(join(folder, 'mnist-mlp/index.html')).href);
+      await page.getByRole('alert').getByText(/web server.*http.server/).waitFor();
+      assert.equal(await page.getByRole('progressbar').isVisible(), false);
+      await screenshot(page, 'export-as-file');
+    } finally {
+      await browser.close();
     }
   });
 });
@@ -254,7 +269,7 @@ describe("the lab's Export button", { timeout: 4 * PATIENCE }, () => {
       const files = unpacked(readFileSync(await download.path()));
       mkdirSync(join(folder, 'from-lab'), { recursive: true });
       for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, 'from-lab', name), bytes);
-      for (const name of ['model.js', 'model.d.ts', 'plan.json', 'weights.safetensors', 'index.html', 'page.js', 'page.css']) assert.ok(files[name]?.length, name);
+      for (const name of ['model.js', 'model.d.ts', 'plan.json', 'weights.safetensors', 'index.html', 'page.js', 'opened.js', 'page.css']) assert.ok(files[name]?.length, name);
       assert.deepEqual(errors, []);
       await context.close();
 

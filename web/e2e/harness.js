@@ -130,7 +130,8 @@ export const DESK = { width: 1280, height: 900 };
 
 /** open makes a page of its own profile, which records what goes wrong. */
 export async function open(browser, url, { webgpu = true, crashed = () => undefined, ...options } = {}) {
-  const context = await browser.newContext({ viewport: DESK, reducedMotion: 'reduce', ...options });
+  // Keeping an offline copy would be work beside that of the test.
+  const context = await browser.newContext({ viewport: DESK, reducedMotion: 'reduce', serviceWorkers: 'block', ...options });
   context.setDefaultTimeout(PATIENCE);
   await context.addInitScript(record);
   // Where the flags leave the interface in place, it is taken away.

@@ -13,7 +13,7 @@ import (
 // that it exports.
 func TestModule(t *testing.T) {
 	files := Export(true)
-	for _, name := range []string{ModuleFile, TypesFile, "index.html", "page.js", "page.css"} {
+	for _, name := range []string{ModuleFile, TypesFile, "index.html", "page.js", "opened.js", "page.css"} {
 		if len(files[name]) == 0 {
 			t.Errorf("no %s", name)
 		}

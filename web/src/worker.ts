@@ -44,10 +44,10 @@ scope.onmessage = ({ data }) => {
   else if (scope.weftReceive) scope.weftReceive(data);
   else {
     waiting.push(data);
-    const { base } = data as { base?: unknown };
-    if (!started && typeof base === 'string') {
+    const { base, parts } = data as { base?: unknown; parts?: unknown };
+    if (!started && typeof base === 'string' && typeof parts === 'string') {
       started = true;
-      start(base).catch((reason: unknown) => {
+      start(base + parts).catch((reason: unknown) => {
         const text = reason instanceof Error ? reason.message : String(reason);
         fail(`The lab's program could not be started: ${text}`, 'Reload the page; if that does not help, try another browser.');
       });

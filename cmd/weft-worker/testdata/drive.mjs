@@ -49,7 +49,7 @@ const until = async (f) => { while (!f()) await new Promise((r) => setTimeout(r,
 const trains = () => events.filter((e) => e.event === "train");
 
 const out = { startMs };
-out.init = await ask("init", { base: site, device: "auto" });
+out.init = await ask("init", { base: site, parts: "", device: "auto" });
 const drawing = performance.now();
 out.data = await ask("data", { source: "synthetic", train: Number(images), test: 200 });
 out.dataMs = performance.now() - drawing;

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,7 +47,7 @@ type expected struct {
 
 func main() {
 	out := flag.String("out", "bin/exports", "folder to write into, a folder for each network")
-	names := flag.String("models", "mnist-mlp,mnist-mlp2,mnist-cnn,photo", "recipes, separated by commas")
+	names := flag.String("models", "mnist-mlp,mnist-mlp2,mnist-cnn,photo,masks", "recipes, separated by commas")
 	flag.Parse()
 	if err := os.MkdirAll(*out, 0o755); err != nil {
 		fail(err)
@@ -178,7 +179,23 @@ func photoNet() nn.Module {
 	}
 }
 
+// masks is a network with the constants that transformers mask with and that clip
+// activations: the ends of the range, of which every compiler of shaders must read
+// what is meant.
+const masks = "masks"
+
+func masked(x *tensor.Tensor) *tensor.Tensor {
+	lowest := tensor.Scalar(-math.MaxFloat32)
+	chosen := tensor.Where(x.Gt(tensor.Scalar(-0.1)), x, lowest)                                   // as PyTorch's masked_fill
+	added := chosen.Add(tensor.Where(x.Gt(tensor.Scalar(100)), lowest, tensor.Scalar(0)))          // as transformers does
+	return added.Maximum(tensor.Scalar(0x1p-126)).Clamp(-1, math.MaxFloat32).Minimum(lowest.Neg()) // as Clip without a limit
+}
+
 func network(name string, pre train.Preprocessing) (nn.Module, train.Preprocessing, error) {
+	if name == masks {
+		rng := nn.NewRNG(4)
+		return nn.Sequential{nn.Flatten{}, nn.NewLinear(rng, 784, 32, nn.LinearOptions{}), nn.Func(masked), nn.NewLinear(rng, 32, 10, nn.LinearOptions{})}, pre, nil
+	}
 	if name == photo {
 		m := photoNet()
 		return m, pre, spread(m)

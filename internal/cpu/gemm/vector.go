@@ -15,6 +15,7 @@ const (
 const (
 	vecBlock = 128           // outputs in one unit of work
 	vecRoom  = vecBlock + 16 // a worker's block and room for one group of four
+	vecRooms = 2 * vecRoom   // and its sums of many blocks of k
 )
 
 // vecArgs sees both orientations as out[j] = sum_k x[k] * y[k,j].
@@ -51,7 +52,7 @@ func (p *Plan) planVector(lim limits) {
 	if p.vec == dotKind && v.xs != 1 {
 		p.offAcc = roundUp(p.s.K, 16) // a contiguous copy of x
 	}
-	p.total = p.offAcc + p.active()*vecRoom
+	p.total = p.offAcc + p.active()*vecRooms
 }
 
 func (p *Plan) runVector(pool Pool) {
@@ -74,7 +75,7 @@ func (p *Plan) workVector(worker int) {
 	if p.vec == dotKind && xs != 1 {
 		x, xs = p.ws.buf[:p.s.K], 1
 	}
-	out := p.ws.buf[p.offAcc+worker*vecRoom:][:vecRoom]
+	out := p.ws.buf[p.offAcc+worker*vecRooms:][:vecRooms]
 	for {
 		i := int(p.next.Add(1)) - 1
 		if i >= p.items {
@@ -91,6 +92,10 @@ func (p *Plan) workVector(worker int) {
 	}
 }
 
+// dotTerms is how many terms an inner product adds up in float32: longer ones
+// are added in parts, in float64, so that equal terms do not lose digits.
+const dotTerms = 4096
+
 // dotBlock computes four outputs at a time. The last ones, if fewer, are all
 // the same row four times over, so that every output has the same order of
 // additions.
@@ -100,30 +105,66 @@ func (p *Plan) dotBlock(out, x []float32, v vecArgs, j0, n int) {
 		return
 	}
 	for j := 0; j < n; j++ {
-		y := &v.y[(j0+j)*v.yj]
+		y := v.y[(j0+j)*v.yj:]
 		if j+4 <= n {
-			p.k.dots(p.s.K, &x[0], y, v.yj*4, (*[4]float32)(out[j:]))
+			p.dots(x, y, v.yj*4, (*[4]float32)(out[j:]))
 			j += 3
 			continue
 		}
 		four := (*[4]float32)(out[vecBlock:])
-		p.k.dots(p.s.K, &x[0], y, 0, four)
+		p.dots(x, y, 0, four)
 		out[j] = four[0]
 	}
 }
 
-// gemvBlock sums over blocks of k, as the tiles do, to keep the error small.
+func (p *Plan) dots(x, y []float32, stride int, out *[4]float32) {
+	p.k.dots(min(dotTerms, p.s.K), &x[0], &y[0], stride, out)
+	if p.s.K <= dotTerms {
+		return
+	}
+	var sum [4]float64
+	for k0 := 0; ; {
+		for i, s := range out {
+			sum[i] += float64(s)
+		}
+		if k0 += dotTerms; k0 >= p.s.K {
+			break
+		}
+		p.k.dots(min(dotTerms, p.s.K-k0), &x[k0], &y[k0], stride, out)
+	}
+	for i, s := range sum {
+		out[i] = float32(s)
+	}
+}
+
+// gemvBlock sums over blocks of k, as the tiles do, to keep the error small, and
+// over blocks of such blocks.
 func (p *Plan) gemvBlock(out, x []float32, xs int, v vecArgs, j0, n int) {
-	const kc = 512
+	const kc, blocks = 512, 128
 	if p.s.K == 0 {
 		clear(out)
 	}
+	sum, total := out, out[vecRoom:][:n]
 	for k0 := 0; k0 < p.s.K; k0 += kc {
-		add := 0
-		if k0 > 0 {
-			add = 1
+		more := 1
+		if k0%(kc*blocks) == 0 {
+			more = 0
+			if k0 == kc*blocks {
+				copy(total, sum)
+			} else if k0 > 0 {
+				addTo(total, sum)
+			}
 		}
-		p.k.gemv(min(kc, p.s.K-k0), &x[k0*xs], xs*4, &v.y[k0*v.yk+j0], v.yk*4, &out[0], n, add)
+		p.k.gemv(min(kc, p.s.K-k0), &x[k0*xs], xs*4, &v.y[k0*v.yk+j0], v.yk*4, &sum[0], n, more)
+	}
+	if p.s.K > kc*blocks {
+		addTo(sum[:n], total)
+	}
+}
+
+func addTo(a, b []float32) {
+	for i := range a {
+		a[i] += b[i]
 	}
 }
 

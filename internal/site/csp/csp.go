@@ -15,6 +15,20 @@ const Meta = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-s
 // frame.
 const Header = Meta + "; frame-ancestors 'none'"
 
+// Headers are what every answer carries, from weft serve and from the service
+// worker on hosts where nobody can set headers.
+func Headers() map[string]string {
+	return map[string]string{
+		"Content-Security-Policy": Header,
+		"X-Content-Type-Options":  "nosniff",
+		"Referrer-Policy":         "no-referrer",
+		// Isolated, a page has fine timers and may share memory between threads.
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Embedder-Policy": "require-corp",
+		"Cross-Origin-Resource-Policy": "same-origin",
+	}
+}
+
 // Download is for the one worker that fetches models from addresses that a
 // visitor gives (web/src/lib/photo/download.worker.ts): a worker has a policy of
 // its own. It may read from other sites and do nothing else; pages themselves

@@ -1,6 +1,7 @@
-// What makes pages an app on any host: a service worker, a manifest with icons,
-// a policy in the page itself, a page for wrong addresses, and the list of data
-// sets. Addresses are relative, so that the site works in any folder.
+// What makes pages an app, on any host and on weft serve alike: a service worker,
+// a manifest with icons, a policy in the page itself, a page for wrong addresses,
+// and the list of data sets. Addresses are relative, so that the site works in
+// any folder.
 
 package main
 
@@ -17,6 +18,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/weft-ml/weft/data/mnist"
@@ -85,6 +87,16 @@ func (f files) addData(dir string) error {
 	if len(models) > 0 {
 		all["models"] = models
 	}
+	// What the service worker compares the files with.
+	sums := map[string]string{}
+	for name, b := range f {
+		if name, ok := strings.CutPrefix(name, "data/"); ok {
+			sums[name] = sum(b)
+		}
+	}
+	if len(sums) > 0 {
+		all["sums"] = sums
+	}
 	b, err := json.Marshal(all)
 	f["data/index.json"] = b
 	return err
@@ -139,8 +151,11 @@ func (f files) addModels(dir string) (list []model, err error) {
 	return list, nil
 }
 
-// makeApp adds the rest and works the references into the page.
-func (f files) makeApp() error {
+// makeApp adds the rest and works the references into the page. local says that
+// the pages are for weft serve, which has data and an answer to wrong addresses
+// of its own.
+func (f files) makeApp(local bool) error {
+	folder := f.moveParts()
 	const head = "</title>"
 	page := f["index.html"]
 	if bytes.Count(page, []byte(head)) != 1 {
@@ -148,6 +163,7 @@ func (f files) makeApp() error {
 	}
 	lines := []string{
 		head,
+		`<meta name="weft-parts" content="` + folder + `">`,
 		`<link rel="manifest" href="./` + manifestFile + `">`,
 		`<link rel="apple-touch-icon" href="./icon-180.png">`,
 		`<script type="module" src="./` + registerFile + `"></script>`,
@@ -177,32 +193,74 @@ func (f files) makeApp() error {
 	}
 	f[manifestFile] = manifest
 	f[registerFile] = register
-	f["404.html"] = notFound
-	f[".nojekyll"] = nil // GitHub Pages would leave out what it takes for its own.
+	if !local {
+		f["404.html"] = notFound
+		f[".nojekyll"] = nil // GitHub Pages would leave out what it takes for its own.
+	}
 	for name, icon := range icons {
 		if f[name], err = icon.png(); err != nil {
 			return err
 		}
 	}
-	return f.addServiceWorker()
+	return f.addServiceWorker(folder, local)
 }
 
-// isLate tells what few visitors load, and late: other programs. An offline copy
-// has it once it was used.
+// atRoot are the files that pages name themselves or browsers ask for, beside the
+// bundler's, whose names change with their content.
+var atRoot = []string{"index.html", "theme.js", "favicon.svg"}
+
+// moveParts puts all other files, which programs ask for by name, into a folder
+// that is named after their content, and returns it: so no two versions have an
+// address in common at which they differ. web/src/lib/site.ts reads the folder
+// from the page.
+func (f files) moveParts() (folder string) {
+	var names []string
+	h := sha256.New()
+	for _, name := range f.names() {
+		if slices.Contains(atRoot, name) || strings.HasPrefix(name, "assets/") || strings.HasPrefix(name, "data/") {
+			continue
+		}
+		names = append(names, name)
+		fmt.Fprintf(h, "%q %x\n", name, sha256.Sum256(f[name]))
+	}
+	folder = "parts/" + hex.EncodeToString(h.Sum(nil)[:8]) + "/"
+	for _, name := range names {
+		f[folder+name] = f[name]
+		delete(f, name)
+	}
+	return folder
+}
+
+// partName is a file's name without the folder that moveParts put it into.
+func partName(name string) string {
+	if rest, ok := strings.CutPrefix(name, "parts/"); ok {
+		_, rest, _ = strings.Cut(rest, "/")
+		return rest
+	}
+	return name
+}
+
+// isLate tells what few visitors load, and late: other programs, and the Check
+// view's values. An offline copy has it once it was used.
 func isLate(name string) bool {
-	return strings.HasPrefix(name, "assets/late/") || name == "weft-import.wasm" || name == "weft-check.wasm"
+	part := partName(name)
+	return strings.HasPrefix(name, "assets/late/") || part == "weft-import.wasm" || part == "weft-check.wasm" || strings.HasPrefix(part, "fixtures/")
+}
+
+func sum(b []byte) string {
+	s := sha256.Sum256(b)
+	return hex.EncodeToString(s[:])
 }
 
 // addServiceWorker writes the list of what works without a network into the
 // worker. A change of any file changes the worker, and that is what makes
 // browsers install it anew.
-func (f files) addServiceWorker() error {
+func (f files) addServiceWorker(folder string, local bool) error {
 	shell, late := [][2]string{}, [][2]string{}
 	for _, name := range f.names() {
 		if strings.HasPrefix(name, "data/") || strings.HasPrefix(name, ".") || name == "404.html" || path.Ext(name) == ".map" {
 			continue
 		}
-		sum := sha256.Sum256(f[name])
 		address := name
 		if name == "index.html" {
 			address = "" // The folder; hosts may redirect the file's name to it.
@@ -211,21 +269,24 @@ func (f files) addServiceWorker() error {
 		if isLate(name) {
 			into = &late
 		}
-		*into = append(*into, [2]string{address, hex.EncodeToString(sum[:8])})
+		*into = append(*into, [2]string{address, sum(f[name])})
 	}
 	text := serviceWorker
 	for _, part := range []struct {
-		mark string
-		list [][2]string
-	}{{"/* the list */ []", shell}, {"/* the late */ []", late}} {
-		list, err := json.Marshal(part.list)
+		mark  string
+		value any
+	}{
+		{"/* the version */ ''", path.Base(folder)}, {"/* the list */ []", shell}, {"/* the late */ []", late}, {"/* one's own server */ false", local},
+		{"/* the headers */ {}", csp.Headers()}, {"/* the policy of downloads */ ''", csp.Download},
+	} {
+		value, err := json.Marshal(part.value)
 		if err != nil {
 			return err
 		}
 		if strings.Count(text, part.mark) != 1 {
-			return errors.New("sw.js: the place for a list is missing")
+			return fmt.Errorf("sw.js: the place for %s is missing", part.mark)
 		}
-		text = strings.Replace(text, part.mark, string(list), 1)
+		text = strings.Replace(text, part.mark, string(value), 1)
 	}
 	f[swFile] = []byte(text)
 	return nil

@@ -100,15 +100,15 @@ func pack(c config, log io.Writer) error {
 		if err := site.addData(c.data); err != nil {
 			return err
 		}
-		if err := site.makeApp(); err != nil {
-			return err
-		}
+	}
+	if err := site.makeApp(!c.static); err != nil {
+		return err
 	}
 	sizes, err := site.compress(c.cache, !c.static)
 	if err != nil {
 		return err
 	}
-	if err := site.write(c.out); err != nil {
+	if err := site.write(c.out, c.static); err != nil {
 		return err
 	}
 	return sizes.report(c, log)
@@ -165,14 +165,34 @@ func (f files) names() []string {
 // the folder may hold files of other origin, a CNAME say.
 const record = ".packed"
 
-// write brings the folder to the state of f.
-func (f files) write(out string) error {
+// former lists what is left of the version before, which tabs that are open may
+// still ask for; the version after this one removes it.
+const former = ".packed-former"
+
+// write brings the folder to the state of f. With keep, what has an address of
+// its own version stays for one version more.
+func (f files) write(out string, keep bool) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	old, err := os.ReadFile(filepath.Join(out, record))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	old, err := recorded(filepath.Join(out, record))
+	if err != nil {
 		return err
+	}
+	older, err := recorded(filepath.Join(out, former))
+	if err != nil {
+		return err
+	}
+	var kept []string
+	switch {
+	case slices.Equal(old, f.names()): // the same version once more
+		kept, older = older, nil
+	case keep:
+		for _, name := range old {
+			if _, ok := f[name]; !ok && (strings.HasPrefix(name, "assets/") || strings.HasPrefix(name, "parts/")) {
+				kept = append(kept, name)
+			}
+		}
 	}
 	for _, name := range f.names() {
 		file := filepath.Join(out, filepath.FromSlash(name))
@@ -186,9 +206,8 @@ func (f files) write(out string) error {
 			return err
 		}
 	}
-	for name := range strings.Lines(string(old)) {
-		name = strings.TrimSuffix(name, "\n")
-		if _, ok := f[name]; ok || !fs.ValidPath(name) {
+	for _, name := range slices.Concat(old, older) {
+		if _, ok := f[name]; ok || slices.Contains(kept, name) || !fs.ValidPath(name) {
 			continue
 		}
 		file := filepath.Join(out, filepath.FromSlash(name))
@@ -201,5 +220,19 @@ func (f files) write(out string) error {
 			}
 		}
 	}
-	return os.WriteFile(filepath.Join(out, record), []byte(strings.Join(f.names(), "\n")+"\n"), 0o644)
+	for file, names := range map[string][]string{record: f.names(), former: kept} {
+		if err := os.WriteFile(filepath.Join(out, file), []byte(strings.Join(names, "\n")+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recorded reads a list of names; none is there before the first time.
+func recorded(file string) ([]string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return slices.DeleteFunc(strings.Split(string(b), "\n"), func(name string) bool { return name == "" }), nil
 }

@@ -51,9 +51,9 @@ func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(p string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && p != record {
+		if err == nil && !e.IsDir() && p != record && p != former {
 			b, rerr := os.ReadFile(filepath.Join(dir, p))
-			all[p], err = string(b), rerr
+			all[partName(p)], err = string(b), rerr // wherever its version has it
 		}
 		return err
 	})
@@ -70,7 +70,9 @@ func TestEmbedded(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := tree(t, c.out)
-	want := []string{"index.html", "assets/main-12345678.js.br", "assets/main-12345678.js.gz", "weft.wasm.br", "weft.wasm.gz", "models/mlp.safetensors", modelsFile, exportFile + ".br", exportFile + ".gz", "placeholder.html"}
+	want := []string{"index.html.br", "index.html.gz", "assets/main-12345678.js.br", "assets/main-12345678.js.gz", "weft.wasm.br", "weft.wasm.gz", "models/mlp.safetensors",
+		modelsFile, exportFile + ".br", exportFile + ".gz", "placeholder.html", "sw.js.br", "sw.js.gz", "register.js.br", "register.js.gz",
+		"manifest.webmanifest.br", "manifest.webmanifest.gz", "icon-180.png", "icon-192.png", "icon-512.png", "icon-mask-512.png"}
 	for _, name := range want {
 		if _, ok := have[name]; !ok {
 			t.Errorf("%s is missing", name)
@@ -101,27 +103,69 @@ func TestAgain(t *testing.T) {
 	if err := pack(c, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	model := filepath.Join(c.out, "models", "mlp.safetensors")
-	before, err := os.Stat(model)
-	if err != nil {
-		t.Fatal(err)
+	// In a folder of its version, of which there is one at a time.
+	model := func() fs.FileInfo {
+		t.Helper()
+		found, err := filepath.Glob(filepath.Join(c.out, "parts", "*", "models", "mlp.safetensors"))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%q, %v", found, err)
+		}
+		info, err := os.Stat(found[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
 	}
-	if err := os.RemoveAll(filepath.Join(c.from, "old")); err != nil {
-		t.Fatal(err)
-	}
+	before := model()
 	put(t, c.from, "index.html", index+"<!-- changed -->")
 	if err := pack(c, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	have := tree(t, c.out)
-	if have["CNAME"] != "lab.example" || !strings.HasSuffix(have["index.html"], "changed -->") {
+	if have["CNAME"] != "lab.example" || have["index.html.br"] == "" {
 		t.Errorf("%q", have)
 	}
-	if _, err := os.Stat(filepath.Join(c.out, "old")); err == nil {
+	if after := model(); !after.ModTime().Equal(before.ModTime()) {
+		t.Error("written again")
+	}
+	if err := os.RemoveAll(filepath.Join(c.from, "old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := pack(c, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if model(); tree(t, c.out)["old/thing.js"] != "" {
 		t.Error("a file of the older build, or its folder, is still there")
 	}
-	if after, err := os.Stat(model); err != nil || !after.ModTime().Equal(before.ModTime()) {
-		t.Errorf("written again: %v", err)
+}
+
+// TestFormer: a static site keeps what tabs of the version before may ask for,
+// and nothing older.
+func TestFormer(t *testing.T) {
+	c := parts(t)
+	c.static = true
+	var folders []string
+	for i := range 4 {
+		put(t, c.from, "models/mlp.safetensors", fmt.Sprint("weights ", max(i, 1)))
+		put(t, c.from, "gone.txt", fmt.Sprint(max(i, 1)))
+		if err := pack(c, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(tree(t, c.out)["index.html"], `name="weft-parts" content="`)
+		folder, _, _ := strings.Cut(rest, `"`)
+		folders = append(folders, folder)
+		found, err := filepath.Glob(filepath.Join(c.out, "parts", "*"))
+		if want := []int{1, 1, 2, 2}[i]; err != nil || len(found) != want { // the second is the first again
+			t.Errorf("version %d: %q, want %d folders: %v", i, found, want, err)
+		}
+		for _, old := range folders[max(0, i-1):] {
+			if _, err := os.Stat(filepath.Join(c.out, filepath.FromSlash(old), "models/mlp.safetensors")); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if folders[0] != folders[1] || folders[1] == folders[2] || folders[2] == folders[3] {
+		t.Errorf("%q", folders)
 	}
 }
 
@@ -187,7 +231,8 @@ func TestStaticModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := tree(t, c.out)
-	want := fmt.Sprintf(`{"models":[{"name":"a b","title":"A model","bytes":%d}],"sets":{}}`, len(plan)+7)
+	want := fmt.Sprintf(`{"models":[{"name":"a b","title":"A model","bytes":%d}],"sets":{},"sums":{"models/a b/model.onnx":%q,"models/a b/plan.json":%q,"models/a b/weights.safetensors":%q}}`,
+		len(plan)+7, sum([]byte("graph")), sum([]byte(plan)), sum([]byte("weights")))
 	if have["data/index.json"] != want {
 		t.Errorf("data/index.json: %s, want %s", have["data/index.json"], want)
 	}
@@ -222,7 +267,7 @@ func shell(t *testing.T, sw string) map[string]string {
 	}
 	all := map[string]string{}
 	for _, e := range list {
-		all[e[0]] = e[1]
+		all[partName(e[0])] = e[1]
 	}
 	return all
 }
@@ -256,7 +301,7 @@ func TestServiceWorker(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"assets/late/runtime-12345678.wasm", "weft-import.wasm"} {
-		if one[name] != "" || !strings.Contains(have["sw.js"], `["`+name+`","`) {
+		if one[name] != "" || !strings.Contains(have["sw.js"], name+`","`) {
 			t.Errorf("%q is to be kept only once it was used", name)
 		}
 	}
@@ -266,7 +311,8 @@ func TestServiceWorker(t *testing.T) {
 	}
 	two := shell(t, tree(t, c.out)["sw.js"])
 	for name := range two {
-		if (one[name] != two[name]) != (name == "models/mlp.safetensors") {
+		// The page names the folder of its parts.
+		if (one[name] != two[name]) != (name == "models/mlp.safetensors" || name == "") {
 			t.Errorf("%q: %s, then %s", name, one[name], two[name])
 		}
 	}
@@ -275,7 +321,7 @@ func TestServiceWorker(t *testing.T) {
 func TestBounds(t *testing.T) {
 	c := parts(t)
 	var log bytes.Buffer
-	c.maxWASM, c.maxCode = 2000, 2000
+	c.maxWASM, c.maxCode = 2000, 6000
 	if err := pack(c, &log); err != nil || !strings.Contains(log.String(), "WebAssembly                    4000") {
 		t.Errorf("%v\n%s", err, &log)
 	}

@@ -15,6 +15,12 @@
 @group(0) @binding(1) var<storage, read> b1: array<f32>;
 @group(0) @binding(2) var<storage, read_write> b2: array<f32>;
 var<private> inf_bits: u32 = 0x7f800000u;
+fn weft_max(a: f32, b: f32) -> f32 {
+  return bitcast<f32>(select(bitcast<u32>(max(a, b)), 0x7fc00000u, weft_nan(a) || weft_nan(b)));
+}
+fn weft_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
 var<workgroup> m0: array<f32, 256>;
 @compute @workgroup_size(256, 1, 1)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lix: u32) {
@@ -32,21 +38,21 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if (v0) { v1 = b0[i0 + i1 * 20 + -2000]; }
     let v3 = (v1 + v2);
     let v5 = select(0f, v3, v0);
-    s0 = max(s0, v5);
+    s0 = weft_max(s0, v5);
   }
   m0[lix] = s0;
   workgroupBarrier();
-  if (lane < 32) { m0[lix] = max(m0[lix], m0[i32(lix) + 128]); }
+  if (lane < 32) { m0[lix] = weft_max(m0[lix], m0[i32(lix) + 128]); }
   workgroupBarrier();
-  if (lane < 16) { m0[lix] = max(m0[lix], m0[i32(lix) + 64]); }
+  if (lane < 16) { m0[lix] = weft_max(m0[lix], m0[i32(lix) + 64]); }
   workgroupBarrier();
-  if (lane < 8) { m0[lix] = max(m0[lix], m0[i32(lix) + 32]); }
+  if (lane < 8) { m0[lix] = weft_max(m0[lix], m0[i32(lix) + 32]); }
   workgroupBarrier();
-  if (lane < 4) { m0[lix] = max(m0[lix], m0[i32(lix) + 16]); }
+  if (lane < 4) { m0[lix] = weft_max(m0[lix], m0[i32(lix) + 16]); }
   workgroupBarrier();
-  if (lane < 2) { m0[lix] = max(m0[lix], m0[i32(lix) + 8]); }
+  if (lane < 2) { m0[lix] = weft_max(m0[lix], m0[i32(lix) + 8]); }
   workgroupBarrier();
-  if (lane < 1) { m0[lix] = max(m0[lix], m0[i32(lix) + 4]); }
+  if (lane < 1) { m0[lix] = weft_max(m0[lix], m0[i32(lix) + 4]); }
   workgroupBarrier();
   s0 = m0[tx];
   let v6 = s0;

@@ -24,7 +24,13 @@ fn weft_erf(x: f32) -> f32 {
   let p = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
   // Near 0 the difference below cancels; there the series is exact enough.
   let small = a * (1.1283791671 - a * a * (0.3761263890 - a * a * 0.1128379167));
-  return sign(x) * select(1.0 - p * exp(-a * a), small, a < 0.1);
+  return weft_keep(x, sign(x) * select(1.0 - p * exp(-a * a), small, a < 0.1));
+}
+fn weft_keep(x: f32, y: f32) -> f32 {
+  return bitcast<f32>(select(bitcast<u32>(y), 0x7fc00000u, weft_nan(x)));
+}
+fn weft_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lix: u32) {

@@ -14,6 +14,9 @@
 @group(0) @binding(1) var<storage, read> b1: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b2: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> b3: array<vec4<f32>>;
+fn weft_relu(x: f32) -> f32 {
+  return select(x, 0.0, (bitcast<u32>(x) - 0x80000000u) <= 0x7f800000u);
+}
 var<workgroup> mm_sh: array<vec4<f32>, 144>;
 @compute @workgroup_size(32, 1, 1)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lix: u32) {
@@ -131,10 +134,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 			let v4_1 = (v2_1 + v3_1);
 			let v4_2 = (v2_2 + v3_2);
 			let v4_3 = (v2_3 + v3_3);
-			let v5_0 = max(v4_0, 0.0);
-			let v5_1 = max(v4_1, 0.0);
-			let v5_2 = max(v4_2, 0.0);
-			let v5_3 = max(v4_3, 0.0);
+			let v5_0 = weft_relu(v4_0);
+			let v5_1 = weft_relu(v4_1);
+			let v5_2 = weft_relu(v4_2);
+			let v5_3 = weft_relu(v4_3);
 			b3[(i0 * 128 + i1) / 4] = vec4<f32>(v5_0, v5_1, v5_2, v5_3);
 		}
 	}

@@ -23,6 +23,15 @@
 fn weft_half(x: f32) -> f16 {
   return f16(select(x, x * 3.0e38, abs(x) >= 65520.0));
 }
+fn weft_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+fn weft_rsqrt(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  var y = select(bitcast<u32>(inverseSqrt(x)), 0x7f800000u | (bits & 0x80000000u), x == 0.0);
+  y = select(y, 0u, bits == 0x7f800000u);
+  return bitcast<f32>(select(y, 0x7fc00000u, (bits > 0x80000000u && x != 0.0) || weft_nan(x)));
+}
 var<workgroup> m0: array<f32, 256>;
 var<workgroup> m1: array<f32, 256>;
 @compute @workgroup_size(256, 1, 1)
@@ -95,7 +104,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   let v6 = s1;
   let v7 = (v6 * 0.010416667f);
   let v9 = (v7 + 1e-05f);
-  let v10 = inverseSqrt(v9);
+  let v10 = weft_rsqrt(v9);
   for (var e = lane * 4; e < 96; e += 128) {
     let i1 = e;
     let q0 = vec4<f32>(b0[(i0 * 96 + i1) / 4]);

@@ -26,11 +26,12 @@ var CIFARResNet18 = train.Recipe{
 	// Smith and Topin's cycle with Nesterov's momentum trains in 45 epochs what
 	// a slowly falling rate does in 200, cutout keeps it from learning by heart,
 	// and averaged weights make the epochs on the way as good as the end of a
-	// shorter run.
+	// shorter run. Batches of 256 instead of 512 are better in the first epochs and
+	// no worse at the end; the average reaches over as many images with either.
 	Options: train.Options{
-		Epochs: 45, Batch: 512,
-		Optimizer: "nesterov", LR: 0.4, Schedule: "onecycle", Warmup: 0.2, Momentum: 0.9, WeightDecay: 5e-4,
-		LabelSmoothing: 0.1, EMA: 0.997, Augment: train.Augment{Crop: 4, Flip: "random", Cutout: 10},
+		Epochs: 45, Batch: 256,
+		Optimizer: "nesterov", LR: 0.25, Schedule: "onecycle", Warmup: 0.125, Momentum: 0.9, WeightDecay: 5e-4,
+		LabelSmoothing: 0.1, EMA: 0.9985, Augment: train.Augment{Crop: 4, Flip: "random", Cutout: 10},
 		Seed: 1, ValLast: 10000, KeepLast: true,
 	},
 	Presets: map[string]train.Options{

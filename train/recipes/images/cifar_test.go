@@ -49,8 +49,9 @@ func TestCIFARSmallLearnsAndResumes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer first.Close()
-	if _, err := first.Run(stop); !errors.Is(err, context.Canceled) {
+	_, err = first.Run(stop)
+	first.Close()
+	if !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	second, err := train.Resume(train.Config{Train: set, Dir: dir})

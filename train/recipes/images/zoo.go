@@ -18,7 +18,7 @@ func init() {
 			continue // those have recipes of their own
 		}
 		r := train.Recipe{Name: m.Name, Doc: m.Doc, Options: CIFARResNet18.Options, Data: train.CIFAR10}
-		r.Options.LR, r.Options.Batch = 0.2, 256
+		r.Options.LR = 0.2
 		if m.Input[1] > 32 {
 			r.Data = train.ImageNet
 		}

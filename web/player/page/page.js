@@ -12,6 +12,14 @@ const SMALL = 140;
 let net, wanted, busy = false;
 const strokes = [];
 
+/** What a visitor can do about it. */
+function noWebGPU() {
+  if (!isSecureContext) return "Open this page by an address that begins with https:// or http://localhost.";
+  return navigator.gpu
+    ? "Switch on graphics acceleration in the browser's settings and update the graphics driver; remote desktops and virtual machines often have no graphics card."
+    : "Chrome and Edge have it from version 113 (Android: 121), Safari from 26, Firefox from 141 on Windows and 145 on Macs: update the browser, or open this address in one of these.";
+}
+
 function fail(error, hint = "") {
   $("error").textContent = `${error.message[0].toUpperCase()}${error.message.slice(1)}.${hint && ` ${hint}`}`;
   $("error").hidden = false;
@@ -28,7 +36,7 @@ async function start() {
       },
     });
   } catch (e) {
-    const hint = e instanceof WebGPUUnavailableError ? "Use a current Chrome, Edge, Safari or Firefox on a machine with a graphics card." : "Reload the page to try again.";
+    const hint = e instanceof WebGPUUnavailableError ? noWebGPU() : "Reload the page to try again.";
     $("loading").hidden = true;
     $("about").textContent = "This model cannot run here.";
     return fail(e, hint);

@@ -42,7 +42,7 @@ function near(got, want, tolerance) {
   got.forEach((v, i) => assert.ok(Math.abs(v - want[i]) <= tolerance, `result ${i}: ${v}, want ${want[i]}`));
 }
 
-for (const model of ["mnist-mlp", "mnist-mlp2", "mnist-cnn", "photo"]) {
+for (const model of ["mnist-mlp", "mnist-mlp2", "mnist-cnn", "photo", "masks"]) {
   test(`${model} answers as Weft does, alone, as a batch, and many at once`, async () => {
     const { pixels, logits } = json(model, "expected.json");
     const images = pixels.map((p) => Uint8Array.from(p)), scale = Math.max(1, ...logits.map(Math.abs));

@@ -33,4 +33,6 @@ go run ./format/web/testexport -out "$EXPORTS"
 node --test web/player/test/export.test.mjs web/player/test/explain.test.mjs
 wasm ./internal/gpu ./internal/cpu/pool ./tensor
 wasm -run 'Strip|Quad' ./internal/wgsl
+wasm ./optim ./nn
+wasm -run 'Devices|MoveDevice|Overflow|Precision|Crop|Flip|Cutout|Augment|Averaged|TwoOptimizers|Accumul' ./train
 wasm -run 'Fixture|Table' ./conformance

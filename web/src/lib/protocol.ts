@@ -29,9 +29,11 @@ export type RunState = 'running' | 'paused' | 'done' | 'stopped' | 'lost';
 /** A request or a result without contents. */
 export type Empty = Record<never, never>;
 
-/** base is the address of the site, ending in a slash. It must be the first message. */
+/** base is the address of the site, ending in a slash, and parts the folder in it of this version's files (lib/site.ts).
+ * It must be the first message. */
 export interface InitRequest {
   base: string;
+  parts: string;
   device: DeviceChoice;
 }
 

@@ -5,6 +5,7 @@ import { Client } from '../lib/client';
 import { defaultSetup, read, type Setup } from '../lib/config';
 import { fault } from '../lib/network';
 import { parse } from '../lib/route';
+import { here } from '../lib/site';
 import type { DataResult, DataSource, InitResult, ModelInfo } from '../lib/protocol';
 import { toasts } from './toasts.svelte';
 
@@ -82,7 +83,7 @@ class Lab {
     client.on('lost', (event) => toasts.info(event.message));
     const asked = new URLSearchParams(location.search).get('device');
     const device = asked === 'cpu' || asked === 'webgpu' ? asked : 'auto';
-    this.device = await client.request('init', { base: this.#base, device });
+    this.device = await client.request('init', { ...here(), device });
     this.phase = 'ready';
   }
 
@@ -96,10 +97,6 @@ class Lab {
     }
   }
 
-  get #base(): string {
-    return new URL('.', document.baseURI).href;
-  }
-
   /** withProgram starts another of the site's programs on the same kind of device, and ends it when use has. */
   async withProgram<T>(program: string, use: (client: Client) => Promise<T>): Promise<T> {
     await this.ready();
@@ -107,7 +104,7 @@ class Lab {
     const worker = this.#makeWorker(program);
     try {
       const client = new Client(worker);
-      await client.request('init', { base: this.#base, device: this.device.device });
+      await client.request('init', { ...here(), device: this.device.device });
       return await use(client);
     } finally {
       worker.terminate();

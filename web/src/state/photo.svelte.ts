@@ -7,6 +7,7 @@ import { ModelError, readPlan, type Files, type Plan } from '../lib/photo/plan';
 import { address, fromFiles, fromURL, type Progress } from '../lib/photo/sources';
 import type { Normalize } from '../lib/photo/onnx';
 import { decode } from '../lib/photo/picture';
+import { part } from '../lib/site';
 import { misfit, parseNames, type Misfit } from '../lib/photo/names';
 import { file, keep, list, planOf, remove, rename, type Kept } from '../lib/photo/shelf';
 import { saliency } from '../lib/photo/scores';
@@ -89,9 +90,9 @@ class PhotoState {
   async start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;
-    const offered = async <T = Offered>(url: string, pick: (v: unknown) => unknown): Promise<T[]> => {
+    const offered = async <T = Offered>(url: URL, pick: (v: unknown) => unknown): Promise<T[]> => {
       try {
-        const response = await fetch(new URL(url, document.baseURI));
+        const response = await fetch(url);
         const found = pick(await response.json());
         return Array.isArray(found) ? (found as T[]) : [];
       } catch {
@@ -100,9 +101,9 @@ class PhotoState {
     };
     [this.gpu, this.samples, this.builtins, this.served] = await Promise.all([
       adapter(),
-      offered<Sample>('samples/samples.json', (v) => v),
-      offered('models/photo.json', (v) => v),
-      offered('data/index.json', (v) => (v as { models?: unknown }).models),
+      offered<Sample>(part('samples/samples.json'), (v) => v),
+      offered(part('models/photo.json'), (v) => v),
+      offered(new URL('data/index.json', document.baseURI), (v) => (v as { models?: unknown }).models),
     ]);
     this.kept = await list();
     if (this.choice || this.#turn.model > 0) return; // Somebody was quicker.
@@ -116,8 +117,8 @@ class PhotoState {
     const [kind, name] = [choice.slice(0, choice.indexOf(':')), choice.slice(choice.indexOf(':') + 1)];
     if (kind === 'data') return this.fromAddress(`data/models/${encodeURIComponent(name)}/`);
     await this.#attempt('model', 'Opening the model', async (current) => {
-      const base = new URL(`models/${name}/`, document.baseURI);
-      const get: Get = kind === 'kept' ? (part) => file(name, part) : (part) => fetch(new URL(part, base));
+      const base = part(`models/${name}/`);
+      const get: Get = kind === 'kept' ? (f) => file(name, f) : (f) => fetch(new URL(f, base));
       const response = kind === 'kept' ? undefined : await get('plan.json');
       if (response && !response.ok) throw new ModelError(`The model ${name} cannot be loaded: the site answers ${response.status}.`);
       const plan = response ? readPlan(await response.text()) : await planOf(name);
@@ -150,7 +151,7 @@ class PhotoState {
   /** sample shows one of the pictures that come with the page. */
   sample({ name, file, credit }: Sample): Promise<void> {
     return this.#attempt('picture', 'Loading the picture', async () => {
-      const response = await fetch(new URL(`samples/${file}`, document.baseURI));
+      const response = await fetch(part(`samples/${file}`));
       if (!response.ok) throw new Error(`The sample cannot be loaded: the site answers ${response.status}.`);
       await this.show(await response.blob(), `${name}, ${credit}`);
     });

@@ -1,6 +1,7 @@
 // ONNX files become exports by Weft's own importer, a second WebAssembly that is
 // loaded when somebody opens such a file.
 
+import { part } from '../site';
 import { ModelError, type Files } from './plan';
 
 export type Normalize = '' | 'imagenet' | 'signed' | 'unit';
@@ -23,7 +24,7 @@ export async function converted(file: File, names: string, normalize: Normalize)
       worker.onmessage = ({ data }: MessageEvent<Converted>) => resolve(data);
       worker.onerror = (e) => resolve({ error: e.message || 'the importer could not start' });
       const title = file.name.replace(/\.onnx$/i, '');
-      worker.postMessage({ base: document.baseURI, bytes, title, names, normalize } satisfies ToConvert, [bytes]);
+      worker.postMessage({ base: part('').href, bytes, title, names, normalize } satisfies ToConvert, [bytes]);
     });
     if ('error' in answer) throw new ModelError(`${file.name}: ${answer.error}`);
     return new Map(Object.entries(answer.files).map(([name, b]) => [name, new Blob([b])]));
