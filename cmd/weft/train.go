@@ -48,7 +48,7 @@ func (f *trainFlags) optionFlags(s *pflag.FlagSet) {
 	s.IntVar(&o.Batch, "batch", 0, "images of one forward pass")
 	s.IntVar(&o.Accumulate, "accumulate", 0, "batches whose gradients make one update")
 	s.Float64Var(&o.LR, "lr", 0, "learning rate")
-	s.Float64Var(&o.MinLR, "min-lr", 0, "learning rate at the end of the schedule")
+	s.Float64Var(&o.MinLR, "min-lr", 0, "learning rate at the end of the schedule; without it, the recipe's share of --lr")
 	s.StringVar(&o.Optimizer, "optimizer", "", "one of "+strings.Join(train.Optimizers, ", "))
 	s.StringVar(&o.Schedule, "schedule", "", "one of "+strings.Join(train.Schedules, ", "))
 	s.Float64Var(&o.Warmup, "warmup", 0, "share of the updates during which the rate rises")
@@ -87,6 +87,11 @@ func (f *trainFlags) apply(s *pflag.FlagSet, o *train.Options) (given []string) 
 			p.Value.Set(g.Value.String())
 		}
 	})
+	// A schedule that ended at the recipe's rate would not fall to it from a
+	// lower one of the command line, such as Adam's.
+	if before := o.LR; s.Changed("lr") && !s.Changed("min-lr") && before > 0 {
+		target.opts.MinLR *= target.opts.LR / before
+	}
 	*o = target.opts
 	return given
 }
