@@ -187,6 +187,8 @@ func TestTableOfFarArguments(t *testing.T) {
 			{"cos", (*tensorT).Cos, math.Cos, func(_, _ float64) float64 { return 4e-7 }},
 			{"erf", (*tensorT).Erf, math.Erf, func(_, w float64) float64 { return 3e-6 * math.Abs(w) }},
 			{"expm1", (*tensorT).Expm1, math.Expm1, func(_, w float64) float64 { return 3e-5 * math.Abs(w) }},
+			{"log1p", func(x *tensorT) *tensorT { return x.Abs().Log1p() }, func(x float64) float64 { return math.Log1p(math.Abs(x)) }, func(_, w float64) float64 { return 3e-5 * w }},
+			{"rsqrt", func(x *tensorT) *tensorT { return x.Abs().Rsqrt() }, func(x float64) float64 { return 1 / math.Sqrt(math.Abs(x)) }, func(_, w float64) float64 { return 1e-6 * w }},
 		} {
 			in := tensor.New(x)
 			p := compileFor(t, dev, func(_ *tensor.Trace, in []*tensorT) []*tensorT { return []*tensorT{c.f(in[0])} }, in)

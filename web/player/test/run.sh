@@ -35,4 +35,4 @@ wasm ./internal/gpu ./internal/cpu/pool ./tensor
 wasm -run 'Strip|Quad' ./internal/wgsl
 wasm ./optim ./nn
 wasm -run 'Devices|MoveDevice|Overflow|Precision|Crop|Flip|Cutout|Augment|Averaged|TwoOptimizers|Accumul' ./train
-wasm -run 'Fixture|Table' ./conformance
+wasm -run 'Fixture|Table|Casts' ./conformance
