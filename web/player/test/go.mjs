@@ -42,6 +42,7 @@ async function main([program, ...args]) {
   const go = new globalThis.Go();
   go.argv = [program, ...args];
   go.env = { TMPDIR: os.tmpdir(), ...process.env };
+  delete go.env.GOMAXPROCS; // meant for the machine: WebAssembly has one thread, and Go ends at once if told more
   go.exit = process.exit;
   count(go.importObject.gojs);
   const { instance } = await WebAssembly.instantiate(fs.readFileSync(program), go.importObject);
