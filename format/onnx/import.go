@@ -294,7 +294,13 @@ func (n *Network) Structure() ([]byte, error) {
 				shape[d] = dim{1, 0}
 			}
 		}
-		g.Input = append(g.Input, valueInfo(in.Name, elemOf(in.DType), shape))
+		kind := elemOf(in.DType)
+		for _, v := range n.model.proto.Graph.Input {
+			if v.Name == in.Name { // which may have fewer bits
+				kind = elem(v.Type.Tensor.Elem)
+			}
+		}
+		g.Input = append(g.Input, valueInfo(in.Name, kind, shape))
 	}
 	return (&Model{Metadata: map[string]string{}, proto: &p}).bytes()
 }
