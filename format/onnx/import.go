@@ -34,7 +34,7 @@ const location = "weft:parameters"
 // compute, the error lists all of them.
 func (m *Model) Network(o ImportOptions) (*Network, error) {
 	g := m.proto.Graph
-	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}}
+	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}, kinds: map[string]elem{}}
 	for _, node := range g.Node {
 		for _, in := range node.Input {
 			n.used[in] = in != ""
@@ -173,6 +173,7 @@ func (n *Network) arguments(o ImportOptions) error {
 		if elemSize[kind] == 0 {
 			return fmt.Errorf("%w: input %s has the element type %d", ErrUnsupported, quote(v.Name), kind)
 		}
+		n.kinds[v.Name] = kind
 		in := Input{Name: v.Name, DType: dtype(kind)}
 		if kind == elemUint8 {
 			in.DType = tensor.Uint8
@@ -276,7 +277,7 @@ func (n *Network) Structure() ([]byte, error) {
 	p.Graph = &g
 	g.Initializer, g.Input = nil, nil
 	for _, t := range n.model.proto.Graph.Initializer {
-		if n.values[t.Name].t != nil {
+		if v := n.values[t.Name].t; v != nil && v.IsVariable() {
 			bare := &tensorProto{Dims: t.Dims, DataType: t.DataType, Name: t.Name, DataLocation: 1, External: []*entryProto{{"location", location}}}
 			t = bare
 		}
@@ -294,13 +295,7 @@ func (n *Network) Structure() ([]byte, error) {
 				shape[d] = dim{1, 0}
 			}
 		}
-		kind := elemOf(in.DType)
-		for _, v := range n.model.proto.Graph.Input {
-			if v.Name == in.Name { // which may have fewer bits
-				kind = elem(v.Type.Tensor.Elem)
-			}
-		}
-		g.Input = append(g.Input, valueInfo(in.Name, kind, shape))
+		g.Input = append(g.Input, valueInfo(in.Name, n.kinds[in.Name], shape))
 	}
 	return (&Model{Metadata: map[string]string{}, proto: &p}).bytes()
 }

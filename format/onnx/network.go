@@ -27,6 +27,7 @@ type Network struct {
 	inputs  []Input
 	batches []int // the size of each input's first dimension that the file was written for
 	outputs []string
+	kinds   map[string]elem // types of the inputs
 	used    map[string]bool // names that something reads
 	classes int
 }
@@ -87,8 +88,9 @@ func (n *Network) Run(in ...*tensor.Tensor) []*tensor.Tensor {
 // val is the value of a name: a tensor, or a constant on the host. Neither is
 // an input that was left out.
 type val struct {
-	t *tensor.Tensor
-	h *host
+	t    *tensor.Tensor
+	h    *host
+	kind elem // the type that integers have in the file; 0 where that is not known
 }
 
 func (v val) shape() []int {
@@ -121,7 +123,7 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 		if len(want.Shape) > 0 && want.Shape[0] == Batch && samples == 0 {
 			samples = x.Dim(0)
 		}
-		vals[want.Name] = val{t: x.To(want.DType.Compute())}
+		vals[want.Name] = val{t: x.To(want.DType.Compute()), kind: n.kinds[want.Name]}
 	}
 	var errs []error
 	held := 0 // elements of constants on the host
@@ -240,7 +242,7 @@ func (c *call) run() (out []val, err error) {
 	for _, v := range out {
 		c.elements(v.shape())
 	}
-	return out, nil
+	return c.typed(out), nil
 }
 
 // has reports whether input i is given.
@@ -289,6 +291,9 @@ func (c *call) host(i int) *host {
 	}
 	if err != nil {
 		c.fail("%v", err)
+	}
+	if v.kind != 0 {
+		h.kind = v.kind
 	}
 	c.in[i] = val{h: h}
 	return h
