@@ -34,23 +34,17 @@ const location = "weft:parameters"
 // compute, the error lists all of them.
 func (m *Model) Network(o ImportOptions) (*Network, error) {
 	g := m.proto.Graph
-	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}, kinds: map[string]elem{}}
-	for _, node := range g.Node {
-		for _, in := range node.Input {
-			n.used[in] = in != ""
-		}
-	}
-	for _, out := range g.Output {
-		n.used[out.Name] = true
+	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}, kinds: map[string]elem{}, bodies: map[*graphProto][]*nodeProto{}, captured: map[*nodeProto][]string{}}
+	for name := range g.reads() {
+		n.used[name] = true
 	}
 	if err := m.unsupported(); err != nil {
 		return nil, err
 	}
-	order, err := sorted(g)
-	if err != nil {
+	if err := n.sort(g, func(string) bool { return false }); err != nil {
 		return nil, err
 	}
-	n.order = order
+	n.order = n.bodies[g]
 	if err := n.initialize(); err != nil {
 		return nil, err
 	}
@@ -81,8 +75,10 @@ func (m *Model) unsupported() error {
 	return fmt.Errorf("%w: %d of %d nodes have operators that are not known:\n  %s", ErrUnsupported, len(list), len(g.Node), strings.Join(append(list, odd...), "\n  "))
 }
 
-// sorted puts the nodes into an order in which inputs come first.
-func sorted(g *graphProto) ([]*nodeProto, error) {
+// sorted puts the nodes into an order in which inputs come first, and with them
+// what graphs within a node take from around it: captured. outer tells which names g
+// itself may take from around it.
+func sorted(g *graphProto, captured map[*nodeProto][]string, outer func(name string) bool) ([]*nodeProto, error) {
 	ready := map[string]bool{"": true}
 	for _, t := range g.Initializer {
 		if t.Name == "" { // which stands for an input that is left out
@@ -113,11 +109,14 @@ func sorted(g *graphProto) ([]*nodeProto, error) {
 	waits, users := map[*nodeProto]int{}, map[*nodeProto][]*nodeProto{}
 	var queue []*nodeProto
 	for _, n := range g.Node {
-		for _, in := range n.Input {
+		for _, in := range slices.Concat(n.Input, captured[n]) {
 			if ready[in] {
 				continue
 			}
 			m := maker[in]
+			if m == nil && outer(in) {
+				continue
+			}
 			if m == nil {
 				return nil, invalid("node %s reads %s, which nothing computes", n.label(), quote(in))
 			}
@@ -147,7 +146,7 @@ func sorted(g *graphProto) ([]*nodeProto, error) {
 		}
 	}
 	for _, o := range g.Output {
-		if !ready[o.Name] && maker[o.Name] == nil {
+		if !ready[o.Name] && maker[o.Name] == nil && !outer(o.Name) {
 			return nil, invalid("nothing computes the output %s", quote(o.Name))
 		}
 	}
@@ -275,14 +274,13 @@ func (n *Network) try() error {
 func (n *Network) Structure() ([]byte, error) {
 	p, g := *n.model.proto, *n.model.proto.Graph
 	p.Graph = &g
-	g.Initializer, g.Input = nil, nil
-	for _, t := range n.model.proto.Graph.Initializer {
-		if v := n.values[t.Name].t; v != nil && v.IsVariable() {
-			bare := &tensorProto{Dims: t.Dims, DataType: t.DataType, Name: t.Name, DataLocation: 1, External: []*entryProto{{"location", location}}}
-			t = bare
+	g.Input = nil
+	g.mapped(func(t *tensorProto) *tensorProto {
+		if v := n.values[t.Name].t; v == nil || !v.IsVariable() {
+			return t
 		}
-		g.Initializer = append(g.Initializer, t)
-	}
+		return &tensorProto{Dims: t.Dims, DataType: t.DataType, Name: t.Name, DataLocation: 1, External: []*entryProto{{"location", location}}}
+	})
 	for i, in := range n.inputs {
 		shape := make([]dim, len(in.Shape))
 		for d, size := range in.Shape {

@@ -138,13 +138,17 @@ func parse(b []byte, dir string, bare bool) (*Model, error) {
 	if m.opset < minOpset || m.opset > maxOpset {
 		return nil, fmt.Errorf("%w: opset %d; %d to %d are read; convert it with onnx.version_converter", ErrUnsupported, m.opset, minOpset, maxOpset)
 	}
+	if err := inlineFunctions(p); err != nil {
+		return nil, err
+	}
+	uniqueNames(p.Graph)
 	for _, e := range p.Metadata {
 		m.Metadata[e.Key] = e.Value
 	}
 	if err := loadExternal(p.Graph, dir, bare); err != nil {
 		return nil, err
 	}
-	for _, t := range p.Graph.Initializer {
+	for _, t := range p.Graph.flat().Initializer {
 		if t.elsewhere() {
 			continue
 		}
@@ -158,10 +162,10 @@ func parse(b []byte, dir string, bare bool) (*Model, error) {
 // Opset is the version of the operator set that the model uses.
 func (m *Model) Opset() int { return int(m.opset) }
 
-// Operators counts the nodes of each operator.
+// Operators counts the nodes of each operator, those of branches and loops included.
 func (m *Model) Operators() map[string]int {
 	n := map[string]int{}
-	for _, node := range m.proto.Graph.Node {
+	for _, node := range m.proto.Graph.flat().Node {
 		n[node.kind()]++
 	}
 	return n
