@@ -58,8 +58,8 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 // their operator has not.
 func (m *Model) unsupported() error {
 	var list, odd []string
-	g := m.proto.Graph
-	for _, n := range g.Node {
+	nodes := m.proto.Graph.flat().Node // those of branches and loops too
+	for _, n := range nodes {
 		if operators[n.kind()] == nil {
 			list = append(list, n.label())
 		} else if err := n.check(m.opset); err != nil {
@@ -72,7 +72,7 @@ func (m *Model) unsupported() error {
 	if len(list) == 0 {
 		return fmt.Errorf("%w: %s", ErrUnsupported, strings.Join(odd, "\n  "))
 	}
-	return fmt.Errorf("%w: %d of %d nodes have operators that are not known:\n  %s", ErrUnsupported, len(list), len(g.Node), strings.Join(append(list, odd...), "\n  "))
+	return fmt.Errorf("%w: %d of %d nodes have operators that are not known:\n  %s", ErrUnsupported, len(list), len(nodes), strings.Join(append(list, odd...), "\n  "))
 }
 
 // sorted puts the nodes into an order in which inputs come first, and with them
