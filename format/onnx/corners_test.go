@@ -15,7 +15,7 @@ import (
 func TestImportedCorners(t *testing.T) { compareOperators(t, "testdata/corners.json", corners()) }
 
 func init() {
-	// ONNX's own tests try these, or a test below.
+	// ONNX's own tests try these, or tests below.
 	for _, op := range []string{"Unique", "BitCast", "CumProd", "Bernoulli", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"} {
 		triedElsewhere[op] = true
 	}
@@ -93,6 +93,9 @@ func corners() []sample {
 	add(18, "BitwiseNot", op("BitwiseNot", "x"), a)
 	add(18, "BitwiseNot uint8", op("BitwiseNot", "x"), bits)
 
+	add(19, "DeformConv", []*nodeProto{{OpType: "DeformConv", Input: []string{"x", "w", "x2", "b", "x3"}, Output: []string{"y"}, Attribute: []*attrProto{
+		integer("group", 2), integer("offset_group", 2), ints("strides", 2, 1), ints("pads", 1, 0, 1, 2), ints("dilations", 1, 2)}}},
+		noise("x", 2, 4, 5, 6), noise("w", 6, 2, 3, 2), noise("x2", 2, 24, 3, 6), noise("b", 6), noise("x3", 2, 12, 3, 6))
 	add(18, "Col2Im", op("Col2Im", "x i k", ints("strides", 2, 1), ints("pads", 1, 0, 1, 2), ints("dilations", 1, 2)), noise("x", 2, 12, 15), longs("i", 4, 5), longs("k", 2, 2))
 	add(18, "CenterCropPad", op("CenterCropPad", "x s"), noise("x", 5, 4, 3), longs("s", 2, 7, 3))
 	add(18, "CenterCropPad axes", op("CenterCropPad", "x s", ints("axes", -1, 0)), noise("x", 5, 4, 3), longs("s", 6, 2))
@@ -237,5 +240,52 @@ func TestOldBroadcast(t *testing.T) {
 		if got[23] != c.want {
 			t.Errorf("%v: %g, want %g", c.axis, got[23], c.want)
 		}
+	}
+}
+
+// Operators that ONNX Runtime 1.30 has not, or not yet in these versions.
+func TestLaterOperators(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	row := func(name string, v ...float64) array { return array{name, elemFloat, []int{1, len(v)}, v} }
+	axis := array{"a", elemInt64, nil, []float64{1}}
+	for _, c := range []struct {
+		name  string
+		opset int64
+		nodes []*nodeProto
+		in    []array
+		want  []float64
+	}{
+		{"CumProd", 26, op("CumProd", "x a"), []array{row("x", 2, 3, -1, 4), axis}, []float64{2, 6, -6, -24}},
+		{"CumProd exclusive", 26, op("CumProd", "x a", integer("exclusive", 1)), []array{row("x", 2, 3, -1, 4), axis}, []float64{1, 2, 6, -6}},
+		{"CumProd reverse", 26, op("CumProd", "x a", integer("reverse", 1)), []array{row("x", 2, 3, -1, 4), axis}, []float64{-24, -12, -4, 4}},
+		{"CumProd both", 26, op("CumProd", "x a", integer("exclusive", 1), integer("reverse", 1)), []array{row("x", 2, 3, -1, 4), axis}, []float64{-12, -4, 4, 1}},
+		{"BitCast", 26, []*nodeProto{{OpType: "BitCast", Input: []string{"c"}, Output: []string{"b"}, Attribute: []*attrProto{integer("to", 1)}}, {OpType: "Add", Input: []string{"x", "b"}, Output: []string{"y"}}},
+			[]array{row("x", 1, 2), {"c", elemInt32, []int{1, 2}, []float64{0x3f800000, -0x40000000}}}, []float64{2, 0}},
+		{"Mod", 28, op("Mod", "x x2"), []array{row("x", 3, -3, 3, 0, inf, nan), row("x2", inf, inf, -inf, -inf, inf, inf)}, []float64{3, inf, -inf, 0, nan, nan}},
+		{"fmod", 28, op("Mod", "x x2", integer("fmod", 1)), []array{row("x", 3, -3, 7.5), row("x2", inf, inf, 2)}, []float64{3, -3, 1.5}},
+		{"SpaceToDepth CRD", 28, op("SpaceToDepth", "x", integer("blocksize", 2), textAttr("mode", "CRD")),
+			[]array{{"x", elemFloat, []int{1, 2, 2, 2}, []float64{0, 1, 2, 3, 4, 5, 6, 7}}}, []float64{0, 1, 2, 3, 4, 5, 6, 7}},
+		{"SpaceToDepth DCR", 28, op("SpaceToDepth", "x", integer("blocksize", 2), textAttr("mode", "DCR")),
+			[]array{{"x", elemFloat, []int{1, 2, 2, 2}, []float64{0, 1, 2, 3, 4, 5, 6, 7}}}, []float64{0, 4, 1, 5, 2, 6, 3, 7}},
+		{"Cast by name", 5, []*nodeProto{{OpType: "Cast", Input: []string{"x"}, Output: []string{"i"}, Attribute: []*attrProto{textAttr("to", "INT32")}}, {OpType: "Cast", Input: []string{"i"}, Output: []string{"y"}, Attribute: []*attrProto{textAttr("to", "FLOAT")}}},
+			[]array{row("x", 1.5, -1.5)}, []float64{1, -1}},
+		{"Tile of one dimension", 5, op("Tile", "x n d"), []array{row("x", 1, 2), {"n", elemInt64, []int{1}, []float64{2}}, {"d", elemInt64, []int{1}, []float64{1}}}, []float64{1, 2, 1, 2}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := sample{c.name, c.opset, c.in, c.nodes, "y"}
+			var in []*tensor.Tensor
+			for _, a := range c.in {
+				if a.argument() {
+					in = append(in, (&host{a.kind, a.shape, a.data}).tensor())
+				}
+			}
+			n := reimport(t, s.model())
+			got := compute(t, func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor { return n.Run(in...) }, in...)[0].Floats()
+			for i, w := range c.want {
+				if g := float64(got[i]); g != w && (g == g || w == w) {
+					t.Fatalf("%v, want %v", got, c.want)
+				}
+			}
+		})
 	}
 }

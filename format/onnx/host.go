@@ -237,6 +237,12 @@ var hostBinary = map[string]func(a, b float64, whole bool) float64{
 		if whole && b == 0 {
 			return 0
 		}
+		if math.IsInf(b, 0) && !math.IsInf(a, 0) && a == a {
+			if a == 0 || (a < 0) == (b < 0) {
+				return a
+			}
+			return b
+		}
 		return a - b*math.Floor(a/b)
 	},
 	"Pow": func(a, b float64, _ bool) float64 { return math.Pow(a, b) },
@@ -300,6 +306,9 @@ func (c *call) onHost() *host {
 			out.v[i] = narrowed(out.kind, f(a.v[i], b.v[i], !isFloat(x.kind)))
 		}
 		return out
+	}
+	if len(x.v) == 0 && len(in) == 1 && (op == "Exp" || op == "Log") { // no elements, as in sums of nothing
+		return x
 	}
 	switch op {
 	case "Cast":

@@ -67,10 +67,10 @@ const mostListed = 60
 // unsupported lists the nodes whose operators are not known, with how many there
 // are of each, and those which have what their operator has not.
 func (m *Model) unsupported() error {
-	g := m.proto.Graph
+	nodes := m.proto.Graph.flat().Node // those of branches and loops too
 	var list, odd []string
 	count := map[string]int{}
-	for _, n := range g.Node {
+	for _, n := range nodes {
 		if operators[n.kind()] == nil {
 			list = append(list, n.label())
 			count[n.kind()]++
@@ -100,7 +100,7 @@ func (m *Model) unsupported() error {
 	if total > mostListed {
 		list = append(list[:mostListed], fmt.Sprintf("and %d more", total-mostListed))
 	}
-	unknown := fmt.Errorf("%w: %d of %d nodes have operators that are not known (%s):\n  %s", ErrOperators, total, len(g.Node), strings.Join(kinds, ", "), strings.Join(list, "\n  "))
+	unknown := fmt.Errorf("%w: %d of %d nodes have operators that are not known (%s):\n  %s", ErrOperators, total, len(nodes), strings.Join(kinds, ", "), strings.Join(list, "\n  "))
 	if unfit == nil {
 		return unknown
 	}

@@ -234,14 +234,27 @@ func dropout(c *call) []val {
 
 func modulo(c *call) []val {
 	a, b := c.tensor(0), c.tensor(1)
-	if c.int("fmod", 0) == 0 {
-		return one1(a.Mod(b))
+	signed := c.int("fmod", 0) != 0 // the sign is a's, not b's
+	y := a
+	if !signed {
+		y = a.Mod(b)
+	} else {
+		q := a.Div(b) // truncated, as quotients of integers are
+		if q.DType() == tensor.Float32 {
+			q = tensor.Where(q.Lt(tensor.Scalar(0)), q.Ceil(), q.Floor())
+		}
+		y = a.Sub(q.Mul(b))
 	}
-	q := a.Div(b) // the sign of a: truncate, as quotients of integers are
-	if q.DType() == tensor.Float32 {
-		q = tensor.Where(q.Lt(tensor.Scalar(0)), q.Ceil(), q.Floor())
+	if y.DType() != tensor.Float32 || c.in[1].h != nil && !slices.ContainsFunc(c.in[1].h.v, func(v float64) bool { return math.IsInf(v, 0) }) {
+		return one1(y)
 	}
-	return one1(a.Sub(q.Mul(b)))
+	// An infinite b leaves a number as it is, or is reached from the other side of 0.
+	zero, inf := tensor.Scalar(0), tensor.Scalar(math.Inf(1))
+	rest := a
+	if !signed {
+		rest = tensor.Where(a.Eq(zero).Or(a.Lt(zero).Eq(b.Lt(zero))), a, b)
+	}
+	return one1(tensor.Where(b.Abs().Eq(inf).And(a.Abs().Lt(inf)), rest, y))
 }
 
 func isInf(c *call) []val {
@@ -310,7 +323,11 @@ func cast(c *call) []val {
 }
 
 func castLike(c *call) []val {
-	x, like := c.tensor(0), c.tensor(1)
+	x := c.tensor(0)
+	if c.has(1) && c.in[1].h != nil { // which may have no elements
+		return one1(toKind(x, c.in[1].h.kind))
+	}
+	like := c.tensor(1)
 	if kind := c.kind(1); kind != 0 && dtype(kind) == like.DType().Compute() {
 		return one1(toKind(x, kind))
 	}
