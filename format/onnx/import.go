@@ -38,7 +38,7 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 	for name := range g.reads() {
 		n.used[name] = true
 	}
-	if err := unsupported(g); err != nil {
+	if err := m.unsupported(); err != nil {
 		return nil, err
 	}
 	if err := n.sort(g, func(string) bool { return false }); err != nil {
@@ -54,18 +54,25 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 	return n, n.try()
 }
 
-// unsupported lists the nodes whose operators are not known.
-func unsupported(g *graphProto) error {
-	var list []string
+// unsupported lists the nodes whose operators are not known, or which have what
+// their operator has not.
+func (m *Model) unsupported() error {
+	var list, odd []string
+	g := m.proto.Graph
 	for _, n := range g.Node {
 		if operators[n.kind()] == nil {
 			list = append(list, n.label())
+		} else if err := n.check(m.opset); err != nil {
+			odd = append(odd, err.Error())
 		}
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && len(odd) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d of %d nodes have operators that are not known:\n  %s", ErrUnsupported, len(list), len(g.Node), strings.Join(list, "\n  "))
+	if len(list) == 0 {
+		return fmt.Errorf("%w: %s", ErrUnsupported, strings.Join(odd, "\n  "))
+	}
+	return fmt.Errorf("%w: %d of %d nodes have operators that are not known:\n  %s", ErrUnsupported, len(list), len(g.Node), strings.Join(append(list, odd...), "\n  "))
 }
 
 // sorted puts the nodes into an order in which inputs come first, and with them
@@ -268,7 +275,7 @@ func (n *Network) Structure() ([]byte, error) {
 	p.Graph = &g
 	g.Input = nil
 	g.mapped(func(t *tensorProto) *tensorProto {
-		if n.values[t.Name].t == nil {
+		if v := n.values[t.Name].t; v == nil || !v.IsVariable() {
 			return t
 		}
 		return &tensorProto{Dims: t.Dims, DataType: t.DataType, Name: t.Name, DataLocation: 1, External: []*entryProto{{"location", location}}}

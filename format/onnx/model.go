@@ -47,11 +47,13 @@ const (
 	opsetVersion = 21
 )
 
-// Opsets that are read. Older ones differ in where axes and such are given,
-// which the operators look at; before 7 broadcasting was another.
+// Versions that are read: opsets 1 to 28, which ONNX 1.23 has. They differ in
+// where axes and such are given, which the operators look at, and in what
+// attributes there are (schema.go).
 const (
-	minOpset = 7
-	maxOpset = 24
+	minOpset = 1
+	maxOpset = 28
+	maxIR    = 14
 )
 
 // Model is an ONNX model: what Export made, or what a file holds.
@@ -123,6 +125,12 @@ func parse(b []byte, dir string, bare bool) (*Model, error) {
 		if o.Domain == "" || o.Domain == "ai.onnx" {
 			m.opset = max(m.opset, o.Version)
 		}
+	}
+	if m.opset == 0 && p.IRVersion < 3 { // the first versions of the format had one set of operators
+		m.opset = 1
+	}
+	if p.IRVersion > maxIR {
+		return nil, fmt.Errorf("%w: version %d of the format (ir_version); up to %d are read; convert the model with onnx.version_converter, or set the ir_version lower when it is made", ErrUnsupported, p.IRVersion, maxIR)
 	}
 	if m.opset == 0 {
 		return nil, invalid("it names no version of the operator set")

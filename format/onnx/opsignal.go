@@ -1,13 +1,11 @@
-// Spectra: discrete Fourier transforms as products with a table of cosines and
-// sines, which is computed in float64; and the windows and filters that go with
-// them, which are constants (https://onnx.ai/onnx/operators/onnx__DFT.html). A table
-// is as large as the square of the length: transforms of speech are some hundred
-// points long, where a product is no slower than a fast algorithm's many passes.
+// Windows of signal processing, matrices that are not images, and other functions
+// that take more than a line.
 
 package onnx
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/weft-ml/weft/tensor"
@@ -15,170 +13,27 @@ import (
 
 func init() {
 	register(map[string]func(c *call) []val{
-		"DFT": dft, "STFT": stft, "MelWeightMatrix": melWeightMatrix,
-		"HannWindow": windowOf(0.5, 0.5, 0), "HammingWindow": windowOf(25./46, 21./46, 0), "BlackmanWindow": windowOf(0.42, 0.5, 0.08),
+		"HannWindow":     window3(0.5, 0.5, 0),
+		"HammingWindow":  window3(25.0/46, 21.0/46, 0),
+		"BlackmanWindow": window3(0.42, 0.5, 0.08),
+		"Shrink":         floaty(shrink), "MeanVarianceNormalization": floaty(meanVariance),
+		"CumProd": cumulative(cumProd, 1), "Det": determinant, "Col2Im": columnsToImage,
 	})
-	settings["STFT"] = []int{1, 2, 3}
 }
 
-// dft is the transform along one dimension; the last one has real and imaginary
-// part, or the real part alone.
-func dft(c *call) []val {
-	x := c.tensor(0)
-	rank := x.Dims()
-	if rank < 2 || x.Dim(-1) != 1 && x.Dim(-1) != 2 {
-		c.fail("a signal of shape %v: the last dimension is real and imaginary part, or the real part alone", x.Shape())
-	}
-	axis := c.int("axis", 1) // an attribute before opset 20
-	if c.net.model.opset >= 20 {
-		axis = -2
-		if c.has(2) {
-			axis = int(c.number(2))
-		}
-	}
-	if axis = c.axis(axis, rank); axis == rank-1 {
-		c.fail("dimension %d is that of real and imaginary part", axis)
-	}
-	n := x.Dim(axis)
-	if c.has(1) {
-		n = int(c.number(1))
-	}
-	inverse, onesided := c.int("inverse", 0) != 0, c.int("onesided", 0) != 0
-	if n < 1 || n > maxHost {
-		c.fail("a length of %d", n)
-	}
-	if onesided && (inverse || x.Dim(-1) == 2) {
-		c.fail("onesided is for real signals, and not for the inverse")
-	}
-	// Longer than asked for is cut, and shorter counts as padded with zeros.
-	if x.Dim(axis) > n {
-		x = x.Slice(axis, 0, n)
-	}
-	order := make([]int, 0, rank)
-	for d := range rank {
-		if d != axis && d != rank-1 {
-			order = append(order, d)
-		}
-	}
-	y := c.transform(x.Permute(append(order, axis, rank-1)...), n, inverse, onesided, nil)
-	back := slices.Insert(slices.Clone(identityOrder(rank-2)), axis, rank-2)
-	return one1(y.Permute(append(back, rank-1)...))
-}
-
-func identityOrder(n int) []int {
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
-	}
-	return order
-}
-
-// transform is the n-point transform of x [.., length, parts], [.., n, 2] or with
-// onesided [.., n/2+1, 2]. Points of x are multiplied by window, if that is not nil.
-func (c *call) transform(x tt, n int, inverse, onesided bool, window []float64) tt {
-	length, parts := x.Dim(-2), x.Dim(-1)
-	bins := n
-	if onesided {
-		bins = n/2 + 1
-	}
-	rows, cols := length*parts, bins*2
-	if rows > maxHost/cols {
-		c.fail("a transform of %d points: its table has %d x %d elements, and %d are the most", n, rows, cols, maxHost)
-	}
-	c.tabulate(rows * cols)
-	sign, scale := -1.0, 1.0
-	if inverse {
-		sign, scale = 1, 1/float64(n)
-	}
-	table := make([]float32, rows*cols)
-	for i := range length {
-		w := scale
-		if window != nil {
-			w *= window[i]
-		}
-		for k := range bins {
-			angle := 2 * math.Pi * float64(i*k%n) / float64(n)
-			re, im := w*math.Cos(angle), w*sign*math.Sin(angle)
-			at := i*parts*cols + 2*k
-			table[at], table[at+1] = float32(re), float32(im)
-			if parts == 2 {
-				table[at+cols], table[at+cols+1] = float32(-im), float32(re)
-			}
-		}
-	}
-	shape := x.Shape()[:x.Dims()-2]
-	flat := x.Reshape(append(slices.Clone(shape), rows)...)
-	if len(shape) == 0 {
-		flat = flat.Reshape(1, rows)
-	}
-	return flat.MatMul(tensor.New(table, rows, cols)).Reshape(append(slices.Clone(shape), bins, 2)...)
-}
-
-// stft transforms overlapping pieces of a signal [samples, length, parts].
-func stft(c *call) []val {
-	x := c.tensor(0)
-	if x.Dims() == 2 {
-		x = x.Unsqueeze(2)
-	}
-	if x.Dims() != 3 || x.Dim(2) != 1 && x.Dim(2) != 2 {
-		c.fail("a signal of shape %v", x.Shape())
-	}
-	step, size := int(c.number(1)), 0
-	switch {
-	case c.has(3):
-		size = int(c.number(3))
-	case c.has(2) && len(c.in[2].shape()) == 1:
-		size = c.in[2].shape()[0]
-	default:
-		c.fail("neither a window nor its length is given")
-	}
-	length, parts := x.Dim(1), x.Dim(2)
-	if step < 1 || size < 1 || size > length {
-		c.fail("frames of %d points every %d of %d", size, step, length)
-	}
-	onesided := c.int("onesided", 1) != 0
-	if onesided && parts == 2 {
-		c.fail("onesided is for real signals")
-	}
-	var window []float64
-	var computed tt
-	if c.has(2) {
-		if !slices.Equal(c.in[2].shape(), []int{size}) {
-			c.fail("a window of shape %v for frames of %d points", c.in[2].shape(), size)
-		}
-		if c.in[2].h != nil {
-			window = c.in[2].h.v
-		} else {
-			computed = c.tensor(2).Unsqueeze(1)
-		}
-	}
-	frames := (length-size)/step + 1
-	c.tabulate(frames * size)
-	at := make([]int32, 0, frames*size)
-	for f := range frames {
-		for i := range size {
-			at = append(at, int32(f*step+i))
-		}
-	}
-	pieces := x.IndexSelect(1, tensor.FromInts(at)).Reshape(x.Dim(0), frames, size, parts)
-	if computed != nil {
-		pieces = pieces.Mul(computed)
-	}
-	return one1(c.transform(pieces, size, false, onesided, window))
-}
-
-// windowOf is a - b cos(t) + d cos(2 t) for t from 0 to 2 pi.
-func windowOf(a, b, d float64) func(c *call) []val {
+// window3 is a - b cos(2πi/n) + c cos(4πi/n).
+func window3(a, b, d float64) func(*call) []val {
 	return func(c *call) []val {
-		n := c.number(0)
-		if !(n >= 1 && n <= maxHost) {
-			c.fail("a window of %g points", n)
+		size := c.number(0)
+		if !(size >= 0 && size <= maxHost) {
+			c.fail("a window of %g", size)
 		}
 		kind := elem(c.int("output_datatype", int(elemFloat)))
 		if elemSize[kind] == 0 {
-			c.fail("the element type %d", kind)
+			c.fail("element type %d", kind)
 		}
-		h := &host{kind, []int{int(n)}, make([]float64, int(n))}
+		h := &host{kind, []int{int(size)}, make([]float64, int(size))}
+		n := size
 		if c.int("periodic", 1) == 0 {
 			n--
 		}
@@ -190,37 +45,121 @@ func windowOf(a, b, d float64) func(c *call) []val {
 	}
 }
 
-// melWeightMatrix is a matrix [bins, filters] of triangles that are as wide as the
-// ear tells frequencies apart: 2595 log10(1 + f/700).
-func melWeightMatrix(c *call) []val {
-	filters, length, rate, low, high := int(c.number(0)), int(c.number(1)), c.number(2), c.number(3), c.number(4)
-	bins := length/2 + 1
-	if filters < 1 || length < 1 || length > maxHost || !(rate > 0) || !(low >= 0) || !(high >= low) || filters > maxHost/bins {
-		c.fail("%d filters from %g to %g Hz of %d points at %g Hz", filters, low, high, length, rate)
+// cumProd multiplies the elements up to each.
+func cumProd(x tt, d int) tt {
+	n := x.Dim(d)
+	shape := slices.Repeat([]int{1}, x.Dims()+1)
+	shape[d], shape[d+1] = n, n
+	upTo := tensor.Full(1, n, n).Tril(0).EqScalar(1).Reshape(shape...)
+	return tensor.Where(upTo, x.Unsqueeze(d), tensor.Scalar(1).To(x.DType().Compute())).Prod(d + 1)
+}
+
+// shrink moves elements towards 0, those that are near to 0 itself.
+func shrink(c *call, x tt) tt {
+	far, by := c.float("lambd", 0.5), c.float("bias", 0)
+	return tensor.Where(x.Lt(tensor.Scalar(-far)), x.AddScalar(by), tensor.Where(x.Gt(tensor.Scalar(far)), x.AddScalar(-by), tensor.Scalar(0)))
+}
+
+func meanVariance(c *call, x tt) tt {
+	axes := []int{0, 2, 3}
+	if l := c.list("axes"); l != nil {
+		axes = l
 	}
-	kind := elem(c.int("output_datatype", int(elemFloat)))
-	if elemSize[kind] == 0 {
-		c.fail("the element type %d", kind)
+	axes = c.axes(axes, x.Dims())
+	d := x.Sub(x.MeanKeep(axes...))
+	return d.Div(d.Square().MeanKeep(axes...).Sqrt().AddScalar(1e-9))
+}
+
+// determinant expands along the rows; minors of the first rows are shared.
+func determinant(c *call) []val {
+	x := c.tensor(0)
+	r := x.Dims()
+	const most = 8
+	if r < 2 || x.Dim(r-1) != x.Dim(r-2) || x.Dim(r-1) > most {
+		c.fail("of %v; square matrices of up to %d rows are supported", x.Shape(), most)
 	}
-	mel := func(f float64) float64 { return 2595 * math.Log10(1+f/700) }
-	edges := make([]int, filters+2)
-	for i := range edges {
-		m := mel(low) + float64(i)*(mel(high)-mel(low))/float64(len(edges))
-		edges[i] = int(min(maxHost, math.Floor(float64(length+1)*700*(math.Pow(10, m/2595)-1)/rate)))
-	}
-	h := &host{kind, []int{bins, filters}, make([]float64, bins*filters)}
-	for i := range filters {
-		lower, center, higher := edges[i], edges[i+1], edges[i+2]
-		for j := lower; j <= min(max(center, higher-1), bins-1); j++ {
-			v := 1.0 // in the center
-			switch {
-			case j < center:
-				v = float64(j-lower) / float64(center-lower)
-			case j > center:
-				v = float64(higher-j) / float64(higher-center)
+	n := x.Dim(r - 1)
+	minors := make([]tt, 1<<n)
+	for set := 1; set < 1<<n; set++ {
+		row := bits.OnesCount(uint(set)) - 1
+		sign := 1.0
+		if row%2 == 1 {
+			sign = -1
+		}
+		for j := range n {
+			if set>>j&1 == 0 {
+				continue
 			}
-			h.v[j*filters+i] = narrowed(kind, v)
+			term := x.Slice(r-2, row, row+1).Slice(r-1, j, j+1).Reshape(x.Shape()[:r-2]...).MulScalar(sign)
+			if m := minors[set&^(1<<j)]; m != nil {
+				term = term.Mul(m)
+			}
+			if sign = -sign; minors[set] == nil {
+				minors[set] = term
+			} else {
+				minors[set] = minors[set].Add(term)
+			}
 		}
 	}
-	return []val{{h: h}}
+	return one1(minors[1<<n-1])
+}
+
+// columnsToImage adds up blocks where they lie in an image of any number of dimensions.
+func columnsToImage(c *call) []val {
+	x, image, block := c.tensor(0), c.ints(1), c.ints(2)
+	r := len(image)
+	either := func(name string, def, n int) []int {
+		l := c.list(name)
+		if l == nil {
+			l = slices.Repeat([]int{def}, n)
+		}
+		if len(l) != n || slices.Min(l) < def || slices.Max(l) > math.MaxInt32 {
+			c.fail("%s %v for %d dimensions", name, l, r)
+		}
+		return l
+	}
+	if r == 0 || len(block) != r || x.Dims() != 3 || slices.Min(image) < 1 || slices.Min(block) < 1 {
+		c.fail("input %v, image %v, block %v", x.Shape(), image, block)
+	}
+	stride, dilation, pads := either("strides", 1, r), either("dilations", 1, r), either("pads", 0, 2*r)
+	taps, places := c.elements(block), 1
+	var across, padded []int // blocks along each dimension
+	for d := range r {
+		padded = append(padded, image[d]+pads[d]+pads[r+d])
+		across = append(across, (padded[d]-dilation[d]*(block[d]-1)-1)/stride[d]+1)
+		places *= across[d]
+	}
+	c.elements(slices.Concat(x.Shape()[:1], padded))
+	if slices.Min(across) < 1 || taps > 1<<10 || x.Dim(1)%taps != 0 || x.Dim(2) != places {
+		c.fail("input %v, image %v, block %v", x.Shape(), image, block)
+	}
+	n, channels := x.Dim(0), x.Dim(1)/taps
+	x = x.Reshape(slices.Concat([]int{n, channels, taps}, across)...)
+	step := strides(block)
+	var y tt
+	for t := range taps {
+		part := x.Slice(2, t, t+1).Reshape(slices.Concat([]int{n, channels}, across)...)
+		for d := range r { // apart by the stride, and moved to its place
+			at := t / step[d] % block[d] * dilation[d]
+			s := part.Shape()
+			spread := make([][2]int, len(s)+1)
+			spread[d+3] = [2]int{0, stride[d] - 1}
+			wide := slices.Clone(s)
+			wide[d+2] *= stride[d]
+			part = part.Unsqueeze(d+3).Pad(0, spread...).Reshape(wide...)
+			part = part.Slice(d+2, 0, (across[d]-1)*stride[d]+1)
+			around := make([][2]int, len(s))
+			around[d+2] = [2]int{at, padded[d] - at - part.Dim(d+2)}
+			part = part.Pad(0, around...)
+		}
+		if y == nil {
+			y = part
+		} else {
+			y = y.Add(part)
+		}
+	}
+	for d := range r {
+		y = y.Slice(d+2, pads[d], pads[d]+image[d])
+	}
+	return one1(y)
 }
