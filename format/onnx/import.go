@@ -34,7 +34,7 @@ const location = "weft:parameters"
 // compute, the error lists all of them.
 func (m *Model) Network(o ImportOptions) (*Network, error) {
 	g := m.proto.Graph
-	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}, bodies: map[*graphProto][]*nodeProto{}, captured: map[*nodeProto][]string{}}
+	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}, bodies: map[*graphProto][]*nodeProto{}, captured: map[*nodeProto][]string{}, kinds: map[string]elem{}}
 	for name := range g.reads() {
 		n.used[name] = true
 	}
@@ -59,9 +59,15 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 func (m *Model) unsupported() error {
 	var list, odd []string
 	g := m.proto.Graph
+	own := map[*nodeProto]bool{}
 	for _, n := range g.Node {
+		own[n] = true
+	}
+	for _, n := range g.flat().Node {
 		if operators[n.kind()] == nil {
-			list = append(list, n.label())
+			if own[n] { // in a branch it may never be reached
+				list = append(list, n.label())
+			}
 		} else if err := n.check(m.opset); err != nil {
 			odd = append(odd, err.Error())
 		}
@@ -172,6 +178,7 @@ func (n *Network) arguments(o ImportOptions) error {
 		if elemSize[kind] == 0 {
 			return fmt.Errorf("%w: input %s has the element type %d", ErrUnsupported, quote(v.Name), kind)
 		}
+		n.kinds[v.Name] = kind
 		in := Input{Name: v.Name, DType: dtype(kind)}
 		if kind == elemUint8 {
 			in.DType = tensor.Uint8
@@ -292,7 +299,7 @@ func (n *Network) Structure() ([]byte, error) {
 				shape[d] = dim{1, 0}
 			}
 		}
-		g.Input = append(g.Input, valueInfo(in.Name, elemOf(in.DType), shape))
+		g.Input = append(g.Input, valueInfo(in.Name, n.kinds[in.Name], shape))
 	}
 	return (&Model{Metadata: map[string]string{}, proto: &p}).bytes()
 }

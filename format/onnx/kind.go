@@ -1,66 +1,96 @@
-// Element types. A graph has floats and integers of 32 bits and booleans; what the
-// file calls them decides about few operators: where a quantised number saturates,
-// how many bits there are to shift. For those the type is followed back through the
-// model to where it is written.
+// Element types. A graph has Float32, Int32 and Bool; a file has sixteen types, and
+// what becomes of a sum that leaves its type depends on which it is. So each value
+// remembers the type that the file gives it.
 
 package onnx
 
 import (
 	"math"
-	"slices"
 
 	"github.com/weft-ml/weft/format/safetensors"
 	"github.com/weft-ml/weft/tensor"
 )
 
-// keepsKind are operators whose result has the element type of their first input.
-var keepsKind = []string{
-	"Identity", "Reshape", "Transpose", "Slice", "Squeeze", "Unsqueeze", "Flatten", "Gather", "GatherElements", "GatherND", "Expand", "Tile", "Concat", "Split",
-	"Pad", "Relu", "Clip", "Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Max", "Min", "MaxPool", "Dropout", "Compress", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
-	"BitwiseNot", "BitShift", "Trilu", "ReduceMax", "ReduceMin", "DepthToSpace", "SpaceToDepth", "Resize", "CenterCropPad", "ReverseSequence",
-}
-
-// kind is the element type of input i, 0 if the model does not tell.
-func (c *call) kind(i int) elem {
-	if v := c.in[i]; v.h != nil {
+// elem is the type that v has in the file; 0 is an integer of which that is not known.
+func (v val) elem() elem {
+	switch {
+	case v.kind != 0:
+		return v.kind
+	case v.h != nil:
 		return v.h.kind
+	case v.t == nil:
+		return 0
 	}
-	name := c.node.Input[i]
-	for range len(c.net.order) + 1 {
-		for _, v := range c.net.model.proto.Graph.Input {
-			if v.Name == name && v.Type != nil && v.Type.Tensor != nil {
-				return elem(v.Type.Tensor.Elem)
-			}
-		}
-		if v, ok := c.net.values[name]; ok {
-			if v.h != nil {
-				return v.h.kind
-			}
-			return elemFloat
-		}
-		at := slices.IndexFunc(c.net.order, func(n *nodeProto) bool { return slices.Contains(n.Output, name) })
-		if at < 0 {
-			return 0
-		}
-		from := &call{net: c.net, node: c.net.order[at]}
-		switch op := from.node.OpType; {
-		case op == "Cast":
-			return from.castTo()
-		case op == "QuantizeLinear" && from.int("output_dtype", 0) != 0:
-			return elem(from.int("output_dtype", 0))
-		case op == "QuantizeLinear" && len(from.node.Input) == 3 && from.node.Input[2] != "":
-			name = from.node.Input[2]
-		case op == "QuantizeLinear" || op == "DynamicQuantizeLinear":
-			return elemUint8
-		case (op == "CastLike" || op == "Where") && len(from.node.Input) > 1:
-			name = from.node.Input[1]
-		case slices.Contains(keepsKind, op) && len(from.node.Input) > 0:
-			name = from.node.Input[0]
-		default:
-			return 0
-		}
+	switch v.t.DType().Compute() {
+	case tensor.Float32:
+		return elemFloat
+	case tensor.Bool:
+		return elemBool
 	}
 	return 0
+}
+
+// kind is the type of input i.
+func (c *call) kind(i int) elem {
+	if i >= len(c.in) {
+		return 0
+	}
+	return c.in[i].elem()
+}
+
+// longResults are the operators whose result of that number counts or points.
+var longResults = map[string]int{
+	"Shape": 0, "Size": 0, "ArgMax": 0, "ArgMin": 0, "NonZero": 0, "NonMaxSuppression": 0, "TopK": 1, "MaxPool": 1,
+}
+
+// resultKind is the type of integers that are result i: that of the first input
+// unless the operator has another rule.
+func (c *call) resultKind(i int) elem {
+	op := c.node.kind()
+	if r, ok := longResults[op]; ok && r == i {
+		return elemInt64
+	}
+	switch op {
+	case "Cast":
+		return c.castTo()
+	case "CastLike", "Where":
+		return c.kind(1)
+	case "OneHot":
+		return c.kind(2)
+	case "MatMulInteger", "ConvInteger":
+		return elemInt32
+	case "QuantizeLinear":
+		if k := elem(c.int("output_dtype", 0)); k != 0 {
+			return k
+		} else if c.has(2) {
+			return c.kind(2)
+		}
+		return elemUint8
+	case "DynamicQuantizeLinear":
+		return elemUint8
+	}
+	if k, ok := quantizedResults[op]; ok {
+		return c.kind(k)
+	}
+	switch k := c.kind(0); k {
+	case elemBool, elemString:
+		return 0
+	default:
+		if isFloat(k) {
+			return 0
+		}
+		return k
+	}
+}
+
+// typed notes the types of results that are integers.
+func (c *call) typed(out []val) []val {
+	for i, v := range out {
+		if v.kind == 0 && v.t != nil && v.t.DType().Compute() == tensor.Int32 {
+			out[i].kind = c.resultKind(i)
+		}
+	}
+	return out
 }
 
 // castTo is the type that a Cast names; by its name before opset 6.
@@ -129,12 +159,4 @@ func fromBits(kind elem, b uint64) float64 {
 }
 
 // toKind converts x to kind. Fewer bits wrap, because they are wider in memory.
-func toKind(x tt, kind elem) tt {
-	if bits, signed := narrow(kind); bits > 0 {
-		x = x.To(tensor.Int32).Mod(integerOf(1 << bits))
-		if signed {
-			x = tensor.Where(x.Ge(integerOf(1<<(bits-1))), x.Sub(integerOf(1<<bits)), x)
-		}
-	}
-	return x.To(dtype(kind))
-}
+func toKind(x tt, kind elem) tt { return wrapped(x, kind).To(dtype(kind)) }

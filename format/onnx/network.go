@@ -30,6 +30,7 @@ type Network struct {
 	inputs   []Input
 	batches  []int // the size of each input's first dimension that the file was written for
 	outputs  []string
+	kinds    map[string]elem // types of the inputs
 	used     map[string]bool // names that something reads
 	classes  int
 }
@@ -90,9 +91,10 @@ func (n *Network) Run(in ...*tensor.Tensor) []*tensor.Tensor {
 // val is the value of a name: a tensor, a constant on the host, or a sequence of
 // such. None of them is an input that was left out.
 type val struct {
-	t   *tensor.Tensor
-	h   *host
-	seq *sequence
+	t    *tensor.Tensor
+	h    *host
+	kind elem // the type that integers have in the file; 0 where that is not known
+	seq  *sequence
 }
 
 func (v val) missing() bool { return v.t == nil && v.h == nil && v.seq == nil }
@@ -131,7 +133,7 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 		if len(want.Shape) > 0 && want.Shape[0] == Batch && tr.samples == 0 {
 			tr.samples = x.Dim(0)
 		}
-		f.vals[want.Name] = val{t: x.To(want.DType.Compute())}
+		f.vals[want.Name] = val{t: x.To(want.DType.Compute()), kind: n.kinds[want.Name]}
 	}
 	if errs := tr.eval(n.order, f); len(errs) > 0 {
 		return nil, errs
@@ -294,7 +296,7 @@ func (c *call) run() (out []val, err error) {
 			c.elements(v.shape())
 		}
 	}
-	return out, nil
+	return c.typed(out), nil
 }
 
 // has reports whether input i is given.
@@ -346,6 +348,9 @@ func (c *call) host(i int) *host {
 	}
 	if err != nil {
 		c.fail("%v", err)
+	}
+	if v.kind != 0 {
+		h.kind = v.kind
 	}
 	c.in[i] = val{h: h}
 	return h

@@ -133,7 +133,7 @@ func fromEnd(x tt, n int) tt { return tensor.Where(x.Lt(integerOf(0)), x.AddScal
 
 func init() {
 	register(map[string]func(c *call) []val{
-		"Abs": unary(tt.Abs), "Neg": unary(tt.Neg), "Exp": unary(tt.Exp), "Log": unary(tt.Log), "Sqrt": unary(tt.Sqrt), "Reciprocal": unary(tt.Reciprocal),
+		"Exp": unary(tt.Exp), "Log": unary(tt.Log), "Sqrt": unary(tt.Sqrt), "Reciprocal": unary(tt.Reciprocal),
 		"Sin": unary(tt.Sin), "Cos": unary(tt.Cos), "Tanh": unary(tt.Tanh), "Sigmoid": unary(tt.Sigmoid), "Erf": unary(tt.Erf), "Relu": unary(tt.Relu),
 		"Floor": unary(tt.Floor), "Ceil": unary(tt.Ceil), "Round": unary(tt.Round), "Sign": unary(tt.Sign), "Not": unary(tt.Not),
 		"Identity": identity, "Softplus": unary(tt.Softplus), "Mish": unary(tt.Mish), "HardSwish": unary(tt.Hardswish),
@@ -144,10 +144,8 @@ func init() {
 		"IsNaN":    unary(func(x tt) tt { return x.Ne(x) }),
 		"IsInf":    isInf,
 
-		"Add": operands(tt.Add), "Sub": operands(tt.Sub), "Mul": operands(tt.Mul), "Div": operands(tt.Div),
 		"Equal": operands(tt.Eq), "Less": operands(tt.Lt), "LessOrEqual": operands(tt.Le), "Greater": operands(tt.Gt), "GreaterOrEqual": operands(tt.Ge),
-		"And": operands(tt.And), "Or": operands(tt.Or), "Xor": operands(tt.Ne), "MatMul": operands(tt.MatMul),
-		"PRelu": prelu, "Pow": power, "Mod": modulo,
+		"And": operands(tt.And), "Or": operands(tt.Or), "Xor": operands(tt.Ne), "PRelu": prelu, "Mod": modulo,
 
 		"Max": variadic(tt.Maximum), "Min": variadic(tt.Minimum), "Sum": variadic(tt.Add),
 		"Mean": func(c *call) []val {
@@ -182,11 +180,10 @@ func init() {
 		"Dropout": dropout,
 		"Clip":    clip, "Cast": cast, "CastLike": castLike,
 
-		"ReduceSum": reduceOp(same, tt.Sum), "ReduceMean": reduceOp(same, tt.Mean), "ReduceMax": reduceOp(same, tt.Amax), "ReduceMin": reduceOp(same, tt.Amin),
-		"ReduceProd": reduceOp(same, tt.Prod), "ReduceL1": reduceOp(tt.Abs, tt.Sum), "ReduceSumSquare": reduceOp(tt.Square, tt.Sum),
+		"ReduceMean": reduceOp(same, tt.Mean), "ReduceMax": reduceOp(same, tt.Amax), "ReduceMin": reduceOp(same, tt.Amin),
 		"ReduceL2": reduceOp(tt.Square, func(x tt, d ...int) tt { return x.Sum(d...).Sqrt() }), "ReduceLogSumExp": reduceOp(same, tt.LogSumExp),
 		"ReduceLogSum": reduceOp(same, func(x tt, d ...int) tt { return x.Sum(d...).Log() }),
-		"ArgMax":       arg(tt.Argmax), "ArgMin": arg(tt.Argmin), "CumSum": cumulative(tt.CumSum, 0),
+		"ArgMax":       arg(tt.Argmax), "ArgMin": arg(tt.Argmin),
 		"Softmax": softmax(tt.Softmax), "LogSoftmax": softmax(tt.LogSoftmax),
 
 		"Constant": constant, "ConstantOfShape": constantOfShape, "Shape": shapeOf, "Size": sizeOf, "Range": rangeOf,
@@ -233,14 +230,6 @@ func dropout(c *call) []val {
 	}
 	keep := c.uniform(0, x.Shape()).Ge(tensor.Scalar(p))
 	return []val{{t: tensor.Where(keep, x.MulScalar(1/(1-p)), tensor.Scalar(0))}, {t: keep}}
-}
-
-func power(c *call) []val {
-	x, y := c.tensor(0), c.second()
-	if v := c.in[1]; v.h != nil && len(v.h.v) == 1 && len(v.h.shape) <= x.Dims() && x.DType() == tensor.Float32 {
-		return one1(x.PowScalar(v.h.v[0])) // defined for negative x, and a product
-	}
-	return one1(x.Pow(y).To(x.DType().Compute()))
 }
 
 func modulo(c *call) []val {

@@ -117,6 +117,14 @@ func (n *Network) initialize() error {
 			setting[t.Name] = setting[t.Name] || isZero(val{h: h})
 		}
 		isWeight := wide || float && size > 0 && !setting[t.Name] && (weight[t.Name] || size > 1)
+		if k := elem(t.DataType); (k == elemInt8 || k == elemUint8) && size >= minBytes && !setting[t.Name] {
+			x, err := t.bytes()
+			if err != nil {
+				return err
+			}
+			n.values[t.Name] = val{t: x, kind: k}
+			continue
+		}
 		if !isWeight {
 			h, err := hostOf(t)
 			if err != nil {
