@@ -34,7 +34,7 @@ const location = "weft:parameters"
 // compute, the error lists all of them.
 func (m *Model) Network(o ImportOptions) (*Network, error) {
 	g := m.proto.Graph
-	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}, bodies: map[*graphProto][]*nodeProto{}, captured: map[*nodeProto][]string{}, kinds: map[string]elem{}}
+	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}, kinds: map[string]elem{}, bodies: map[*graphProto][]*nodeProto{}, captured: map[*nodeProto][]string{}}
 	for name := range g.reads() {
 		n.used[name] = true
 	}

@@ -93,8 +93,8 @@ func (n *Network) Run(in ...*tensor.Tensor) []*tensor.Tensor {
 type val struct {
 	t    *tensor.Tensor
 	h    *host
-	kind elem // the type that integers have in the file; 0 where that is not known
 	seq  *sequence
+	kind elem // the type that integers have in the file; 0 where that is not known
 }
 
 func (v val) missing() bool { return v.t == nil && v.h == nil && v.seq == nil }
@@ -289,6 +289,11 @@ func (c *call) run() (out []val, err error) {
 	f := operators[c.node.kind()]
 	if f == nil {
 		c.fail("the operator is not known")
+	}
+	if c.scope.parent != nil { // the others were checked before anything was computed
+		if err := c.node.check(c.net.model.opset); err != nil {
+			return nil, err
+		}
 	}
 	out = f(c)
 	for _, v := range out {

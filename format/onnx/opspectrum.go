@@ -1,6 +1,6 @@
 // Spectra: discrete Fourier transforms as products with a table of cosines and
-// sines, which is computed in float64; and the filters that go with them, which are
-// constants, as windows are (https://onnx.ai/onnx/operators/onnx__DFT.html). A table
+// sines, which is computed in float64; and the filters that go with them, which
+// are constants (https://onnx.ai/onnx/operators/onnx__DFT.html). A table
 // is as large as the square of the length: transforms of speech are some hundred
 // points long, where a product is no slower than a fast algorithm's many passes.
 

@@ -17,6 +17,7 @@ import (
 
 // settings are inputs that are numbers of an operator and not weights.
 var settings = map[string][]int{
+	"NonZero": {0}, "Unique": {0}, "Compress": {1}, // whose shapes follow from values
 	"Clip": {1, 2}, "Resize": {1, 2, 3}, "Upsample": {1}, "Pad": {1, 2, 3}, "Dropout": {1, 2}, "QuantizeLinear": {1, 2}, "DequantizeLinear": {0, 1, 2},
 	"Range": {0, 1, 2}, "OneHot": {0, 1, 2}, "Pow": {1}, "Reshape": {1}, "Expand": {1}, "Tile": {1}, "ConstantOfShape": {0}, "Slice": {1, 2, 3, 4}, "Where": {0},
 	"Attention": {3}, "RotaryEmbedding": {1, 2, 3},
