@@ -33,6 +33,7 @@ type Network struct {
 	kinds    map[string]elem // types of the inputs
 	used     map[string]bool // names that something reads
 	classes  int
+	rows     bool
 }
 
 // Params are the network's variables: float weights in the order of the file.
@@ -47,6 +48,9 @@ func (n *Network) Outputs() []string { return n.outputs }
 // Classes is the size of the first result's second dimension, if it has two:
 // the number of classes of a classifier. Else it is 0.
 func (n *Network) Classes() int { return n.classes }
+
+// Rows reports whether the first result has a row, or a number, for each sample.
+func (n *Network) Rows() bool { return n.rows }
 
 // Last is the operator that makes the first result, "" if an input is returned
 // as it is.
@@ -130,21 +134,31 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 		if x.Dims() != len(want.Shape) || !fits(x.Shape(), want.Shape) {
 			return nil, []error{fmt.Errorf("input %s has shape %v, the network takes %s", quote(want.Name), x.Shape(), shapeText(want.Shape))}
 		}
-		if len(want.Shape) > 0 && want.Shape[0] == Batch && tr.samples == 0 {
-			tr.samples = x.Dim(0)
+		if d := slices.Index(want.Shape, Batch); d >= 0 {
+			switch {
+			case tr.samples == 0:
+				tr.samples = x.Dim(d)
+			case tr.samples != x.Dim(d) && tr.samples != 1 && x.Dim(d) != 1:
+				return nil, []error{fmt.Errorf("input %s has %d samples, others have %d", quote(want.Name), x.Dim(d), tr.samples)}
+			}
 		}
 		f.vals[want.Name] = val{t: x.To(want.DType.Compute()), kind: n.kinds[want.Name]}
 	}
 	if errs := tr.eval(n.order, f); len(errs) > 0 {
 		return nil, errs
 	}
+	if tr.skipped {
+		return nil, []error{errSkipped}
+	}
 	res := make([]*tensor.Tensor, len(n.outputs))
 	for i, name := range n.outputs {
 		switch v := f.vals[name]; {
 		case v.seq != nil:
 			return nil, []error{fmt.Errorf("the output %s is a sequence, which no result can be; take its tensors apart in the model", quote(name))}
-		case v.missing():
+		case v.missing() || f.bad[name]:
 			return nil, []error{fmt.Errorf("nothing computes the output %s", quote(name))}
+		case ir.NumElems(v.shape()) == 0:
+			return nil, []error{fmt.Errorf("node %s: its result %s of shape %v has no elements; a result has at least one", n.maker(name), quote(name), v.shape())}
 		default:
 			res[i] = v.tensor()
 		}
@@ -156,9 +170,10 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 type tracing struct {
 	net      *Network
 	samples  int
-	held     int // elements of constants on the host
-	listed   int // positions that tables of the network hold
-	unrolled int // operators in the bodies of loops, and in the steps of recurrent layers
+	held     int  // elements of constants on the host
+	listed   int  // positions that tables of the network hold
+	unrolled int  // operators in the bodies of loops, and in the steps of recurrent layers
+	skipped  bool // nodes of unknown operators, which the import has said
 }
 
 // scope holds the values of a graph. One within another also sees those around it.
@@ -189,7 +204,9 @@ func (f *scope) failed(name string) bool {
 // eval evaluates the nodes of a graph in order.
 func (tr *tracing) eval(order []*nodeProto, f *scope) (errs []error) {
 	for _, node := range order {
-		if slices.ContainsFunc(node.Input, f.failed) || slices.ContainsFunc(tr.net.captured[node], f.failed) {
+		unknown := f.parent == nil && operators[node.kind()] == nil
+		tr.skipped = tr.skipped || unknown
+		if unknown || slices.ContainsFunc(node.Input, f.failed) || slices.ContainsFunc(tr.net.captured[node], f.failed) {
 			for _, o := range node.Output {
 				f.bad[o] = o != ""
 			}
@@ -221,6 +238,19 @@ func (tr *tracing) eval(order []*nodeProto, f *scope) (errs []error) {
 	}
 	return errs
 }
+
+// maker names the node that makes a value.
+func (n *Network) maker(name string) string {
+	for _, node := range n.order {
+		if slices.Contains(node.Output, name) {
+			return node.label()
+		}
+	}
+	return quote(name)
+}
+
+// errSkipped: nothing is wrong but that nodes of unknown operators were passed over.
+var errSkipped = errors.New("operators are not known")
 
 func fits(shape, want []int) bool {
 	for i, n := range want {

@@ -72,6 +72,41 @@ func (n *Network) decides() map[string]bool {
 	return shape
 }
 
+// withInitializers is the model with the tables of its Constant nodes as initializers,
+// under the names of the nodes' results. To the standard the two are the same, and
+// some exporters write all weights as nodes: paddle2onnx, CNTK.
+func (m *Model) withInitializers() *Model {
+	p, g := *m.proto, *m.proto.Graph
+	p.Graph = &g
+	g.Node, g.Initializer = nil, slices.Clone(g.Initializer)
+	for _, node := range m.proto.Graph.Node {
+		if t := node.table(); t != nil {
+			named := *t
+			named.Name = node.Output[0]
+			g.Initializer = append(g.Initializer, &named)
+			continue
+		}
+		g.Node = append(g.Node, node)
+	}
+	return &Model{Metadata: m.Metadata, proto: &p, opset: m.opset}
+}
+
+// table is the tensor of floats of a Constant node. One that is broken stays a node,
+// whose error names it.
+func (n *nodeProto) table() *tensorProto {
+	if n.kind() != "Constant" || len(n.Output) != 1 || n.Output[0] == "" || len(n.Attribute) != 1 {
+		return nil
+	}
+	a := n.Attribute[0]
+	if a.Name != "value" || a.T == nil || !isFloat(elem(a.T.DataType)) {
+		return nil
+	}
+	if _, err := a.T.check(); err != nil {
+		return nil
+	}
+	return a.T
+}
+
 // initialize makes variables of the float weights and constants of all else.
 func (n *Network) initialize() error {
 	g := n.model.proto.Graph.flat()
