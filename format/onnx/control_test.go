@@ -93,13 +93,16 @@ func controlSamples() []sample {
 	add("SplitToSequence by a size", []*nodeProto{step("SplitToSequence", "x two", "s"), step("SequenceAt", "s two", "y")}, noise("x", 5, 3), scalar("two", elemInt64, 2))
 	add("SequenceMap", []*nodeProto{step("SplitToSequence", "x", "s"), step("SequenceMap", "s w", "t", graphAttr("body", "p q", "r", []*nodeProto{step("MatMul", "p q", "r")})), step("ConcatFromSequence", "t", "y", integer("axis", 1))}, noise("x", 3, 4), w)
 	grow := graphAttr("body", "i go", "go2", []*nodeProto{step("Cast", "i", "c", integer("to", 1)), step("Add", "x c", "e"), step("SequenceInsert", "acc e", "next"), step("Identity", "go", "go2")})
-	sequenceOf := func(name string) *valueProto { // of floats, which the format says in fields that are not read
-		return &valueProto{Name: name}
-	}
-	grow.G.Input, grow.G.Output = append(grow.G.Input, sequenceOf("acc")), append(grow.G.Output, sequenceOf("next"))
-	list = append(list, sample{"Loop of a sequence", 21, []array{noise("x", 2, 3), scalar("three", elemInt64, 3), yes},
-		[]*nodeProto{step("SequenceEmpty", "", "s"), step("Loop", "three yes s", "t", grow), step("ConcatFromSequence", "t", "y", integer("axis", 1))}, "y"})
+	// Sequences of what, the format says in fields that are not read.
+	grow.G.Input, grow.G.Output = append(grow.G.Input, &valueProto{Name: "acc"}), append(grow.G.Output, &valueProto{Name: "next"})
+	add("Loop of a sequence", []*nodeProto{step("SequenceEmpty", "", "s"), step("Loop", "three yes s", "t", grow), step("ConcatFromSequence", "t", "y", integer("axis", 1))},
+		noise("x", 2, 3), scalar("three", elemInt64, 3), yes)
 	add("Optional", []*nodeProto{step("Optional", "x", "o"), step("OptionalHasElement", "o", "h"), step("OptionalGetElement", "o", "g"), step("Cast", "h", "f", integer("to", 1)), step("Add", "g f", "y")}, noise("x", 2, 3))
+	// PyTorch's EmbeddingBag of bags of three: a slice of the indices for each bag.
+	add("Loop of slices", []*nodeProto{step("Reshape", "x flat", "f"), step("Cast", "f", "k", integer("to", int(elemInt64))), step("Loop", "two yes", "y", graphAttr("body", "i go", "go2 e", []*nodeProto{
+		step("Gather", "offsets i", "from"), step("Add", "i one", "j"), step("Gather", "offsets j", "to"), step("Unsqueeze", "from axis", "from1"), step("Unsqueeze", "to axis", "to1"),
+		step("Slice", "k from1 to1 axis", "bag"), step("Gather", "table bag", "rows"), step("ReduceSum", "rows axis", "e", integer("keepdims", 0)), step("Identity", "go", "go2")}))},
+		array{"x", elemInt32, []int{2, 3}, []float64{4, 0, 1, 2, 2, 3}}, noise("table", 5, 4), longs("flat", -1), longs("offsets", 0, 3, 6), longs("axis", 0), scalar("one", elemInt64, 1), scalar("two", elemInt64, 2), yes)
 	return list
 }
 

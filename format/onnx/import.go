@@ -67,13 +67,18 @@ const mostListed = 60
 // unsupported lists the nodes whose operators are not known, with how many there
 // are of each, and those which have what their operator has not.
 func (m *Model) unsupported() error {
-	nodes := m.proto.Graph.flat().Node // those of branches and loops too
+	g := m.proto.Graph
 	var list, odd []string
-	count := map[string]int{}
-	for _, n := range nodes {
+	count, own := map[string]int{}, map[*nodeProto]bool{}
+	for _, n := range g.Node {
+		own[n] = true
+	}
+	for _, n := range g.flat().Node {
 		if operators[n.kind()] == nil {
-			list = append(list, n.label())
-			count[n.kind()]++
+			if own[n] { // in a branch it may never be reached
+				list = append(list, n.label())
+				count[n.kind()]++
+			}
 		} else if err := n.check(m.opset); err != nil {
 			odd = append(odd, err.Error())
 		}
@@ -100,7 +105,7 @@ func (m *Model) unsupported() error {
 	if total > mostListed {
 		list = append(list[:mostListed], fmt.Sprintf("and %d more", total-mostListed))
 	}
-	unknown := fmt.Errorf("%w: %d of %d nodes have operators that are not known (%s):\n  %s", ErrOperators, total, len(nodes), strings.Join(kinds, ", "), strings.Join(list, "\n  "))
+	unknown := fmt.Errorf("%w: %d of %d nodes have operators that are not known (%s):\n  %s", ErrOperators, total, len(g.Node), strings.Join(kinds, ", "), strings.Join(list, "\n  "))
 	if unfit == nil {
 		return unknown
 	}
