@@ -384,10 +384,10 @@ func depthToSpace(c *call) []val {
 	n, ch, h, w := s[0], s[1]/(b*b), s[2], s[3]
 	switch m := c.text("mode", "DCR"); m {
 	case "DCR":
-	default:
-		c.fail("mode %s", quote(m))
 	case "CRD":
 		return one1(x.Reshape(n, ch, b, b, h, w).Permute(0, 1, 4, 2, 5, 3).Reshape(n, ch, h*b, w*b))
+	default:
+		c.fail("mode %s", quote(m))
 	}
 	return one1(x.Reshape(n, b, b, ch, h, w).Permute(0, 3, 4, 1, 5, 2).Reshape(n, ch, h*b, w*b))
 }

@@ -115,8 +115,8 @@ func TestSuite(t *testing.T) {
 			reason := outOfScope(c.name)
 			err := c.run()
 			switch {
-			case err == nil && reason == "":
-				count["pass"]++
+			case err == nil && reason == "", err == nil && !strings.HasPrefix(c.dir, suiteDebian):
+				count["pass"]++ // the list is of the packaged version; others may know better
 			case err == nil:
 				t.Errorf("passes, but testdata/suite.txt lists it as out of scope: %s", reason)
 			case reason == "":
