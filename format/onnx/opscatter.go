@@ -97,6 +97,9 @@ func scatterND(c *call) []val {
 // rows are the rows that ScatterND's result has, numbers of those of x and then of
 // the updates, for indices that are known while tracing.
 func (c *call) rows(index *host, shape []int, rows int) []int32 {
+	if rows > maxHost {
+		c.fail("a list of %d rows", rows)
+	}
 	from := make([]int32, rows)
 	for i := range from {
 		from[i] = int32(i)
