@@ -8,10 +8,12 @@ FUZZTIME ?= 20s
 # Where scripts/node puts a Node.js if the machine's own is too old.
 export PATH := $(CURDIR)/bin/node/node_modules/.bin:$(PATH)
 
-.PHONY: build train test lint portable bench fuzz deps clean lab lab-files site pages web onnx player e2e e2e-long e2e-memory e2e-input FORCE
+.PHONY: build train test lint portable bench fuzz deps docs-check clean lab lab-files site pages web onnx player e2e e2e-long e2e-memory e2e-input FORCE
 
-build:
-	go build -o bin/weft ./cmd/weft
+# With a C compiler if one can be had: without, there is no WebGPU in the
+# command, which scripts/deps says.
+build: deps
+	go build -trimpath -o bin/weft ./cmd/weft
 
 # RECIPE and ARGS choose what: make train ARGS='--preset seed --device webgpu'
 RECIPE ?= mnist-mlp
@@ -26,6 +28,7 @@ lint:
 	if [ -n "$$bad" ]; then echo "not formatted, run gofmt -w:"; echo "$$bad"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	@scripts/licences --check
 
 # The same code without cgo, for the browser, and for the other processor whose
 # assembly vet can check from here.
@@ -57,6 +60,11 @@ player:
 	@scripts/node browser
 	web/player/test/run.sh
 
+# What README.md and docs/ say of commands, defaults and figures is what the
+# program does. Part of the tests as well.
+docs-check:
+	go test -count=1 -run 'TestDocs' ./cmd/weft
+
 # Each fuzz target for FUZZTIME, one after the other.
 fuzz:
 	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
@@ -73,7 +81,7 @@ ADDR ?= 127.0.0.1:8080
 PROGRAMS = bin/weft.wasm bin/weft-check.wasm bin/weft-import.wasm
 # The network of the Photo view as a web export.
 PHOTO = $(foreach f,plan.json weights.safetensors model.onnx,-add models/cifar-small/$f=bin/cifar-small/$f)
-WORKER = $(foreach p,$(PROGRAMS),-add $(notdir $p)=$p) $(PHOTO) -add wasm_exec.js=$(shell go env GOROOT)/lib/wasm/wasm_exec.js
+WORKER = $(foreach p,$(PROGRAMS),-add $(notdir $p)=$p) $(PHOTO) -add LICENCES.txt=licences/LICENCES.txt -add wasm_exec.js=$(shell go env GOROOT)/lib/wasm/wasm_exec.js
 PAGES = $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' -not -path 'web/e2e/*' -not -path 'web/test/*' -not -path 'web/screens/*')
 
 lab: lab-files build

@@ -8,4 +8,6 @@ package data
 import (
 	_ "image/jpeg" // Registered with the image package.
 	_ "image/png"
+
+	_ "golang.org/x/image/webp"
 )

@@ -11,9 +11,46 @@ import (
 	"image/color"
 )
 
-// orientationOf is the Exif orientation of a JPEG file, 1 to 8; 1, as stored,
-// where it says nothing that can be understood.
-func orientationOf(file []byte) int {
+// orientationOf is the Exif orientation of a picture's file of that format, 1 to
+// 8; 1, as stored, where it says nothing that can be understood.
+func orientationOf(format string, file []byte) int {
+	switch format {
+	case "jpeg":
+		return jpegOrientation(file)
+	case "png":
+		return tiffOrientation(chunk(file, 8, binary.BigEndian, "eXIf", 4, 0, 4))
+	case "webp":
+		// Some writers keep JPEG's prefix, which has no place here.
+		return tiffOrientation(bytes.TrimPrefix(chunk(file, 12, binary.LittleEndian, "EXIF", 0, 4, 0), []byte("Exif\x00\x00")))
+	}
+	return 1
+}
+
+// chunk is the content of a chunk of PNG (length, kind, content, sum) or of RIFF
+// (kind, length, content), whose chunks begin at start; kind and length are at these
+// places of a chunk's eight bytes, and tail bytes follow its content.
+func chunk(file []byte, start int, order binary.ByteOrder, name string, kind, length, tail int) []byte {
+	for b := file[min(start, len(file)):]; len(b) >= 8; {
+		n := uint64(order.Uint32(b[length:]))
+		if n > uint64(len(b)-8) {
+			return nil
+		}
+		if string(b[kind:kind+4]) == name {
+			return b[8 : 8+n]
+		}
+		next := 8 + n + uint64(tail)
+		if tail == 0 {
+			next += n % 2 // RIFF's are of even lengths
+		}
+		if next > uint64(len(b)) {
+			return nil
+		}
+		b = b[next:]
+	}
+	return nil
+}
+
+func jpegOrientation(file []byte) int {
 	const sos, app1 = 0xda, 0xe1
 	for b := file[min(2, len(file)):]; len(b) >= 4 && b[0] == 0xff && b[1] != sos; {
 		n := 2 + int(binary.BigEndian.Uint16(b[2:]))

@@ -10,17 +10,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/weft-ml/weft/internal/regular"
 	"image"
 	"io"
 	"math"
-	"os"
 	"strings"
 )
 
 // What can be wrong with a picture, for errors.Is.
 var (
-	// ErrImage: not a PNG or JPEG picture, or a damaged one.
-	ErrImage = errors.New("not a readable PNG or JPEG picture")
+	// ErrImage: not a PNG, JPEG or WebP picture, or a damaged one.
+	ErrImage = errors.New("not a readable PNG, JPEG or WebP picture")
 	// ErrImageTooLarge: more pixels or bytes than are decoded.
 	ErrImageTooLarge = errors.New("picture is too large")
 	// ErrBlank: nothing stands out from the background.
@@ -34,7 +34,7 @@ const (
 
 // PictureFromFile is ReadPicture for the file at path.
 func PictureFromFile(path string) (image.Image, error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func PictureFromFile(path string) (image.Image, error) {
 	return img, nil
 }
 
-// ReadPicture decodes a PNG or JPEG picture of up to 64 megapixels, which is
+// ReadPicture decodes a PNG, JPEG or WebP picture of up to 64 megapixels, which is
 // checked before decoding, turned as the camera was held. Compiled for a browser it reads none, since the page
 // decodes pictures itself.
 func ReadPicture(r io.Reader) (image.Image, error) { return readPicture(r, maxPicturePixels) }
@@ -59,7 +59,7 @@ func readPicture(r io.Reader, maxPixels int) (image.Image, error) {
 	if len(file) > maxPictureBytes {
 		return nil, fmt.Errorf("%w: more than %d MiB; make it smaller", ErrImageTooLarge, maxPictureBytes>>20)
 	}
-	const advice = "save it as PNG or JPEG again"
+	const advice = "save it as PNG, JPEG or WebP again"
 	config, format, err := image.DecodeConfig(bytes.NewReader(file))
 	if err != nil {
 		// Decoders refuse sizes past the range of int in their own words.
@@ -83,10 +83,7 @@ func readPicture(r io.Reader, maxPixels int) (image.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; %s", ErrImage, err, advice)
 	}
-	if format == "jpeg" {
-		img = upright(img, orientationOf(file))
-	}
-	return img, nil
+	return upright(img, orientationOf(format, file)), nil
 }
 
 // CutImage resizes img so that its shorter side becomes resize, or more where it

@@ -102,7 +102,7 @@ func TestOrientation(t *testing.T) {
 			"MM\x00*\x00\x00\x00\x08\x00\x02\x01\x00\x00\x03\x00\x00\x00\x01\x00\x05\x00\x00\x01\x12\x00\x03\x00\x00\x00\x01\x00" + string(rune(o)) + "\x00\x00",
 		} {
 			file := oriented(t, stored, tiff)
-			if got := orientationOf(file); got != o {
+			if got := orientationOf("jpeg", file); got != o {
 				t.Fatalf("orientation %d, want %d", got, o)
 			}
 			img, err := ReadPicture(bytes.NewReader(file))
@@ -129,8 +129,42 @@ func FuzzOrientation(f *testing.F) {
 	file := oriented(f, gradient(8, 8), "II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00")
 	f.Add(file[:60])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if o := orientationOf(b); o < 1 || o > 8 {
+		if o := orientationOf("jpeg", b); o < 1 || o > 8 {
 			t.Error(o)
 		}
 	})
+}
+
+// A picture that lies on its side and says so is the same in every format.
+func TestTurnedPictures(t *testing.T) {
+	want, err := PictureFromFile("testdata/upright.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"turned.png", "turned.webp"} {
+		got, err := PictureFromFile("testdata/" + name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got.Bounds().Size() != want.Bounds().Size() {
+			t.Errorf("%s: %v, want %v", name, got.Bounds(), want.Bounds())
+			continue
+		}
+		for y := range want.Bounds().Dy() {
+			for x := range want.Bounds().Dx() {
+				r, _, _, _ := got.At(got.Bounds().Min.X+x, got.Bounds().Min.Y+y).RGBA()
+				if w, _, _, _ := want.At(want.Bounds().Min.X+x, want.Bounds().Min.Y+y).RGBA(); r>>8 != w>>8 {
+					t.Fatalf("%s: %d at %d, %d, want %d", name, r>>8, x, y, w>>8)
+				}
+			}
+		}
+	}
+	for _, b := range []string{"", "\x89PNG\r\n\x1a\n\xff\xff\xff\xffeXIf", "RIFF\x00\x00\x00\x00WEBPEXIF\x01\x00\x00\x00I"} {
+		for _, format := range []string{"png", "webp", "gif"} {
+			if o := orientationOf(format, []byte(b)); o != 1 {
+				t.Errorf("%s of %q: %d", format, b, o)
+			}
+		}
+	}
 }

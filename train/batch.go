@@ -38,9 +38,13 @@ func PreprocessingOf(d *data.Dataset) Preprocessing {
 // for a network of gigabytes.
 const maxSide = 1 << 12
 
+// maxRow is that bound for an input that is no picture but one row of numbers:
+// minutes of sound, and tables.
+const maxRow = 1 << 26
+
 // Check reports what cannot be meant.
 func (p *Preprocessing) Check() error {
-	if p.Channels > maxSide || p.Height > maxSide || p.Width > maxSide || p.Channels*p.Height*p.Width > 1<<20 {
+	if row := p.Channels == 1 && p.Height == 1 && p.Width <= maxRow; !row && (p.Channels > maxSide || p.Height > maxSide || p.Width > maxSide || p.Channels*p.Height*p.Width > 1<<20) {
 		return fmt.Errorf("preprocessing: input %dx%dx%d is too large", p.Channels, p.Height, p.Width)
 	}
 	if p.Channels < 1 || p.Height < 1 || p.Width < 1 || len(p.Mean) != p.Channels || len(p.Std) != p.Channels || !(p.Scale > 0) {

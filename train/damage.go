@@ -59,6 +59,17 @@ func lastCheckpoint(dir, name string) (*safetensors.File, *Info, error) {
 	return nil, nil, err
 }
 
+// ReadCheckpoint returns what the checkpoint called name of the run folder dir
+// says besides its tensors; "" is the last one, for which the error may be a
+// DamagedError.
+func ReadCheckpoint(dir, name string) (*Info, error) {
+	f, info, err := lastCheckpoint(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	return info, f.Close()
+}
+
 // DamagedError says that a run's last checkpoint cannot be used, and that the
 // one before it can.
 type DamagedError struct {

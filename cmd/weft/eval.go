@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"strings"
 	"time"
@@ -41,6 +42,9 @@ func (a *app) openModel(path string) (nn.Module, *train.Info, string, error) {
 		return nil, nil, "", hint(err, "make a model of it with: weft import safetensors %s --model NETWORK -o MODEL", file)
 	default:
 		return nil, nil, "", err
+	}
+	if !info.Summed {
+		a.notef("%s: %v", file, train.ErrNoSum)
 	}
 	return m, info, file, nil
 }
@@ -100,6 +104,9 @@ images of the data that it was trained on.`,
 				return err
 			}
 			spent := time.Since(begin).Seconds()
+			if s.Loss != s.Loss || math.IsInf(s.Loss, 0) {
+				a.notef("warning: the loss is no number%s", a.badWeights(m))
+			}
 			a.printf("%s\n", confusionText(info.Classes, s.Confusion))
 			a.printf("%s accuracy %.2f %% (loss %.4f), %d images of %s in %.2fs\n", split, 100*s.Accuracy, s.Loss, s.N, set.Name, spent)
 			a.printNote(set)

@@ -29,7 +29,8 @@ import (
 // exporting is what the subcommands of export share.
 type exporting struct {
 	*app
-	verify bool
+	verify   bool
+	allowNaN bool
 }
 
 func (a *app) exportCommand() *cobra.Command {
@@ -56,6 +57,7 @@ results are compared with Weft's own; a difference is an error.`,
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	c.PersistentFlags().BoolVar(&e.verify, "verify", false, "use what was written and compare the results with Weft's own")
+	c.PersistentFlags().BoolVar(&e.allowNaN, "allow-nan", false, "export weights that are not numbers, too")
 	c.AddCommand(e.webCommand(), e.safetensorsCommand(), e.onnxCommand())
 	return c
 }
@@ -87,6 +89,17 @@ func (e *exporting) model(arg string) (m nn.Module, info *train.Info, name strin
 	m, info, _, err = e.openModel(arg)
 	if err != nil {
 		return nil, nil, "", err
+	}
+	nan, inf, err := notNumbers(m)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if len(nan) > 0 && !e.allowNaN {
+		return nil, nil, "", hint(fmt.Errorf("%s holds weights that are not numbers (NaN), so its answers are of no use: %s", arg, few(nan)),
+			"export an earlier checkpoint, train again with a lower --lr, or insist with --allow-nan")
+	}
+	if bad := append(nan, inf...); len(bad) > 0 {
+		e.notef("warning: NaN or infinite weights in %s", few(bad))
 	}
 	return m, info, info.Recipe, nil
 }

@@ -148,6 +148,9 @@ func (e *exporting) writeONNX(path string, m nn.Module, info *train.Info, f *onn
 		Inputs: inputs, Outputs: outputs, Params: nn.Params(m), Name: info.Recipe, FoldBatchNorm: f.fold, Float16: f.f16,
 	}
 	model, err := onnx.Export(fn, options)
+	if err != nil && f.batch == 0 {
+		return hint(err, "fix the number of samples with --batch 1, if it is only that")
+	}
 	if err != nil {
 		return err
 	}
@@ -164,7 +167,7 @@ func (e *exporting) writeONNX(path string, m nn.Module, info *train.Info, f *onn
 	}
 	files := []string{path}
 	if f.external {
-		files = append(files, path+".data")
+		files = append(files, onnx.ExternalFile(path))
 	}
 	total := int64(0)
 	for _, name := range files {

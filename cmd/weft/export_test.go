@@ -107,7 +107,7 @@ func TestExportVerify(t *testing.T) {
 
 	// What is wrong must not pass: weights of another network, which the plan's
 	// hash tells, and other weights in a file that is whole.
-	a := &app{stdout: os.Stderr, stderr: os.Stderr}
+	a := &app{stdout: &stream{w: os.Stderr}, stderr: &stream{w: os.Stderr}}
 	e := &exporting{app: a}
 	m, info, _, err := e.model("mnist-mlp")
 	if err != nil {

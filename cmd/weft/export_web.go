@@ -85,6 +85,10 @@ graphics card that the browser can use, it runs on the processor.`,
 				return err
 			}
 			model := format.Model{Title: title, Net: m, Preprocessing: info.Preprocessing, Classes: info.Classes}
+			model.Named = named(m)
+			if model.Named != nil && (withONNX || opt.Explain) {
+				return usage(errors.New("--onnx and --explain are for networks of one picture"), "leave them out")
+			}
 			files, err := format.Write(model, opt)
 			if err != nil {
 				return err
@@ -98,7 +102,11 @@ graphics card that the browser can use, it runs on the processor.`,
 			if err != nil {
 				return err
 			}
-			if e.verify {
+			if e.verify && model.Named != nil {
+				if err := e.verifyNamed(c.Context(), dir, model.Named, result); err != nil {
+					return err
+				}
+			} else if e.verify {
 				if err := e.verifyWeb(c.Context(), dir, m, info, opt.F16, result); err != nil {
 					return err
 				}
@@ -149,22 +157,30 @@ func mayWrite(dir string, force bool) error {
 	return nil
 }
 
-// writeFolder writes files in their order, in which the plan is last: where there
-// is one, the rest is complete.
+// writeFolder replaces the folder of an export as one: a plan and weights of two
+// models are of no use. Other people's files in it stay.
 func (e *exporting) writeFolder(dir string, files []format.File) (map[string]any, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	var contents []atomicfile.Content
+	for _, f := range files {
+		contents = append(contents, atomicfile.Content(f))
+	}
+	// The folder that a program works in cannot be replaced under it.
+	abs, err := filepath.Abs(dir)
+	if here, err2 := os.Getwd(); err == nil && err2 == nil && (here == abs || strings.HasPrefix(here, abs+string(filepath.Separator))) {
+		err = fmt.Errorf("%s is the working folder, which cannot be replaced as a whole", dir)
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(abs), 0o777)
+	}
+	if err == nil {
+		err = atomicfile.WriteFolder(abs, contents, []string{format.PlanFile, format.WeightsFile, webonnx.File})
+	}
+	if err != nil {
 		return nil, hint(err, "choose another folder with -o")
 	}
 	sizes := map[string]int{}
 	total := 0
 	for _, f := range files {
-		err := atomicfile.Write(filepath.Join(dir, f.Name), 0o644, func(w io.Writer) error {
-			_, err := w.Write(f.Data)
-			return err
-		})
-		if err != nil {
-			return nil, hint(err, "choose another folder with -o")
-		}
 		packed, err := gzipped(f.Data)
 		if err != nil {
 			return nil, err

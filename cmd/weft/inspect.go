@@ -151,6 +151,10 @@ func (v *view) describe(a *app) map[string]any {
 		a.printf("; classes %s\n\n", strings.Join(i.Classes, " "))
 	}
 	a.printf("%s\n", v.summary())
+	if bad := a.badWeights(v.model); bad != "" {
+		a.printf("warning: weights that are no numbers%s\n", bad)
+		out["not_numbers"] = strings.TrimPrefix(bad, ": ")
+	}
 	var list []map[string]any
 	for _, q := range params {
 		list = append(list, map[string]any{"name": q.Name, "shape": q.Value.Shape(), "buffer": q.Buffer})
@@ -178,7 +182,16 @@ func (v *view) summary() (text string) {
 // printPlan compiles the step and prints all of it.
 func (a *app) printPlan(dev *device.Device, v *view, forward bool, out map[string]any) error {
 	var prog *tensor.Program
-	if forward {
+	if n := named(v.model); n != nil && !forward {
+		return usage(errors.New("a network of several inputs is not trained by commands, so it has no training step"), "give --forward instead of --plan")
+	} else if n != nil {
+		var err error
+		prog, err = tensor.Compile(dev, func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor { return n.Run(in) }, zerosFor(n, v.info.Options.Batch)...)
+		if err != nil {
+			return err
+		}
+		defer prog.Close()
+	} else if forward {
 		p := &v.info.Preprocessing
 		x := tensor.FromBytes(make([]uint8, v.info.Options.Batch*p.Channels*p.Height*p.Width), v.info.Options.Batch, p.Channels, p.Height, p.Width)
 		var err error

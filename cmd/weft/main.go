@@ -13,9 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -28,45 +26,47 @@ import (
 const (
 	exitFailure     = 1
 	exitUsage       = 2
-	exitResume      = 75 // what BSD's sysexits.h calls a temporary failure: try again
-	exitInterrupted = 130
+	exitResume      = 75  // what BSD's sysexits.h calls a temporary failure: try again
+	exitInterrupted = 130 // and 143 for SIGTERM, 129 for SIGHUP, 141 for a closed pipe: see stopped
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// After the first signal the program saves and ends; a second one ends it
-	// at once.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(stopSignals(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // run is main without the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{stdout: stdout, stderr: stderr}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	gone := func() { cancel(errNobodyReads) }
+	a := &app{stdout: &stream{w: stdout, gone: gone}, stderr: &stream{w: stderr, gone: gone}}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
+	if err == nil && context.Cause(ctx) == errNobodyReads {
+		err = errNobodyReads
+	}
+	if err == nil {
+		err = hint(a.stdout.failed(), "the result is not complete; is the disk full?")
+	}
 	if err == nil {
 		return 0
 	}
-	a.printError(err)
-	var usage *usageError
-	switch {
-	case errors.Is(err, context.Canceled):
-		return exitInterrupted
-	case errors.Is(err, errMaxTime):
-		return exitResume
-	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command"):
-		return exitUsage
+	code, tell := exitCode(ctx, err)
+	if tell {
+		a.printError(err)
 	}
-	return exitFailure
+	if code == exitFailure && strings.HasPrefix(err.Error(), "unknown command") {
+		code = exitUsage
+	}
+	return code
 }
 
 // app is what the commands share.
 type app struct {
-	stdout, stderr io.Writer
+	stdout, stderr *stream
 	json           bool
 }
 
@@ -79,6 +79,7 @@ replays it on the CPU or, through WebGPU, on a graphics card.`,
 		Example: `  weft train mnist-mlp            train a network that reads digits
   weft predict digit.png          read one with it
   weft train mnist-mlp --data synthetic --epochs 3 --device cpu`,
+		Version:       thisVersion().Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -86,7 +87,8 @@ replays it on the CPU or, through WebGPU, on a graphics card.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{err, "see: " + c.CommandPath() + " --help"}
 	})
-	root.AddCommand(a.devicesCommand(), a.dataCommand(), a.trainCommand(), a.evalCommand(), a.predictCommand(), a.inspectCommand(), a.summaryCommand(), a.importCommand(), a.exportCommand(), a.benchCommand(), a.serveCommand())
+	root.AddCommand(a.devicesCommand(), a.dataCommand(), a.trainCommand(), a.evalCommand(), a.predictCommand(), a.inspectCommand(), a.summaryCommand(), a.importCommand(), a.exportCommand(), a.benchCommand(), a.serveCommand(), a.licencesCommand())
+	root.SetVersionTemplate(thisVersion().String())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

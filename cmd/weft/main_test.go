@@ -119,7 +119,7 @@ func TestFailures(t *testing.T) {
 	os.WriteFile(filepath.Join(dir, "bad.safetensors"), []byte("{}"), 0o644)
 	for _, c := range []struct{ args, want string }{
 		{"predict none.png", "none.png"},
-		{"predict text.png", "PNG or JPEG"},
+		{"predict text.png", "PNG, JPEG or WebP"},
 		{"eval none", "none"},
 		{"eval bad.safetensors", "bad.safetensors"},
 		{"inspect none", "recipe"},

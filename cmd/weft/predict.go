@@ -29,7 +29,7 @@ func (a *app) predictCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "predict IMAGE",
 		Short: "Say what a picture shows: a digit, a garment, or what is in a photograph",
-		Long: `Read a PNG or JPEG picture of any size, bring it into the form that the model was
+		Long: `Read a PNG, JPEG or WebP picture of any size, bring it into the form that the model was
 trained on, and print the most probable classes. For a model of digits that is
 one digit, dark on light or light on dark, fitted and centred as in MNIST; for
 others the picture is resized and its middle cut out as the model says.`,
@@ -44,7 +44,7 @@ others the picture is resized and its middle cut out as the model says.`,
 			img, err := data.PictureFromFile(args[0])
 			var outside *fs.PathError // not there, a folder, no permission
 			if errors.As(err, &outside) {
-				return hint(err, "give the file of a PNG or JPEG picture")
+				return hint(err, "give the file of a PNG, JPEG or WebP picture")
 			}
 			if err != nil {
 				return err

@@ -114,7 +114,7 @@ func TestPredictPhoto(t *testing.T) {
 		{"eval colours.safetensors", "--data", exitUsage},
 		{"inspect colours.onnx", "weft import onnx colours.onnx", exitFailure},
 		{"predict photo.jpg --model colours.onnx", "weft import onnx colours.onnx", exitFailure},
-		{"predict . --model colours.safetensors", "PNG or JPEG", exitFailure},
+		{"predict . --model colours.safetensors", "PNG, JPEG or WebP", exitFailure},
 		{"predict photo.jpg --model colours.safetensors --top -1", "1 or more", exitUsage},
 		{"import onnx colours.safetensors", "weft import safetensors", exitFailure},
 		{"import onnx colours.onnx --normalize grey", "imagenet, unit", exitUsage},

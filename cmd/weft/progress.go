@@ -6,7 +6,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -28,9 +27,9 @@ type progress struct {
 
 func (a *app) newProgress() *progress {
 	p := &progress{w: a.stderr, interval: 10 * time.Second, last: time.Now()}
-	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f := a.stderr.file(); f != nil && term.IsTerminal(int(f.Fd())) {
 		p.bar = progressbar.NewOptions(-1,
-			progressbar.OptionSetWriter(a.stderr),
+			progressbar.OptionSetWriter(f), // which writes control characters of its own
 			progressbar.OptionSetWidth(14),
 			progressbar.OptionSetPredictTime(false),
 			progressbar.OptionSetElapsedTime(false),

@@ -6,7 +6,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weft-ml/weft/device"
+	format "github.com/weft-ml/weft/format/web"
 	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
@@ -54,6 +57,12 @@ Networks of the zoo: ` + strings.Join(names, ", ") + `.`,
 			}
 			if err := within("batch", batch, 1, mostBatch); err != nil {
 				return err
+			}
+			if n := named(m); n != nil {
+				if input != "" {
+					return usage(errors.New("the network's inputs have their shapes"), "choose others when it is imported: weft import onnx FILE --input NAME=SHAPE")
+				}
+				return a.summarizeNamed(title, m, n, batch)
 			}
 			return a.summarize(title, m, append([]int{batch}, shape...))
 		},
@@ -152,6 +161,50 @@ func layerRows(m nn.Module, y *tensor.Tensor) []layerRow {
 	return rows
 }
 
+// summarizeNamed is summarize for a network of several inputs.
+func (a *app) summarizeNamed(title string, m nn.Module, n *format.Named, batch int) error {
+	var rows []layerRow
+	var outputs []string
+	in := zerosFor(n, batch)
+	prog, err := tensor.Compile(device.CPU(), func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
+		y := n.Run(in)
+		rows = layerRows(m, y[0])
+		for i, t := range y {
+			outputs = append(outputs, fmt.Sprintf("%s %v%v", n.Outputs[i], t.DType(), t.Shape()))
+		}
+		return y
+	}, in...)
+	if err != nil {
+		return hint(fmt.Errorf("the network does not take %d samples: %w", batch, err), "choose another --batch")
+	}
+	defer prog.Close()
+	var inputs []string
+	for i, arg := range n.Inputs {
+		inputs = append(inputs, fmt.Sprintf("%s %v%v", arg.Name, in[i].DType(), in[i].Shape()))
+	}
+	a.printf("%s\ninputs %s; outputs %s\n\n", title, strings.Join(inputs, ", "), strings.Join(outputs, ", "))
+	return a.costs(title, m, prog, rows, map[string]any{"inputs": inputs, "outputs": outputs})
+}
+
+// zerosFor are inputs of a network for a number of samples.
+func zerosFor(n *format.Named, batch int) []*tensor.Tensor {
+	var in []*tensor.Tensor
+	for _, arg := range n.Inputs {
+		shape := slices.Clone(arg.Shape)
+		for d, size := range shape {
+			if size < 0 {
+				shape[d] = batch
+			}
+		}
+		dt := tensor.Float32
+		if arg.DType != tensor.Float32 {
+			dt = tensor.Int32
+		}
+		in = append(in, tensor.FromNode(ir.Const(dt, 0, shape...)))
+	}
+	return in
+}
+
 // summarize prints the table and the costs of a prediction.
 func (a *app) summarize(title string, m nn.Module, shape []int) (err error) {
 	var rows []layerRow
@@ -166,6 +219,11 @@ func (a *app) summarize(title string, m nn.Module, shape []int) (err error) {
 	}
 	defer prog.Close()
 	a.printf("%s\ninput %v, output %v\n\n", title, shape, output)
+	return a.costs(title, m, prog, rows, map[string]any{"input": shape, "output": output})
+}
+
+// costs prints the table of layers and what a prediction takes.
+func (a *app) costs(title string, m nn.Module, prog *tensor.Program, rows []layerRow, result map[string]any) error {
 	out := a.stdout
 	if a.json {
 		out = a.stderr
@@ -187,8 +245,9 @@ func (a *app) summarize(title string, m nn.Module, shape []int) (err error) {
 	a.printf("\n%s parameters and %s elements of buffers: %s as float32, %s as float16\n", nn.Thousands(n), nn.Thousands(stored-n), memory(4*int64(stored)), memory(2*int64(stored)))
 	a.printf("a prediction: %s MACs, %.3f GFLOP in %d kernels; memory %s, of which %s are activations\n",
 		nn.Thousands(macs), float64(prog.FLOPs())/1e9, prog.KernelCount(), memory(int64(own+borrowed)), memory(int64(own)))
-	return a.result(map[string]any{
-		"name": title, "input": shape, "output": output, "layers": rows, "parameters": n, "buffers": stored - n,
+	maps.Copy(result, map[string]any{
+		"name": title, "layers": rows, "parameters": n, "buffers": stored - n,
 		"macs": macs, "flops": prog.FLOPs(), "kernels": prog.KernelCount(), "memory": own + borrowed, "memory_activations": own,
 	})
+	return a.result(result)
 }

@@ -5,8 +5,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -46,7 +48,7 @@ func (f *trainFlags) optionFlags(s *pflag.FlagSet) {
 	s.IntVar(&o.Batch, "batch", 0, "images of one forward pass")
 	s.IntVar(&o.Accumulate, "accumulate", 0, "batches whose gradients make one update")
 	s.Float64Var(&o.LR, "lr", 0, "learning rate")
-	s.Float64Var(&o.MinLR, "min-lr", 0, "learning rate at the end of the schedule")
+	s.Float64Var(&o.MinLR, "min-lr", 0, "learning rate at the end of the schedule; without it, the recipe's share of --lr")
 	s.StringVar(&o.Optimizer, "optimizer", "", "one of "+strings.Join(train.Optimizers, ", "))
 	s.StringVar(&o.Schedule, "schedule", "", "one of "+strings.Join(train.Schedules, ", "))
 	s.Float64Var(&o.Warmup, "warmup", 0, "share of the updates during which the rate rises")
@@ -85,6 +87,11 @@ func (f *trainFlags) apply(s *pflag.FlagSet, o *train.Options) (given []string) 
 			p.Value.Set(g.Value.String())
 		}
 	})
+	// A schedule that ended at the recipe's rate would not fall to it from a
+	// lower one of the command line, such as Adam's.
+	if before := o.LR; s.Changed("lr") && !s.Changed("min-lr") && before > 0 {
+		target.opts.MinLR *= target.opts.LR / before
+	}
 	*o = target.opts
 	return given
 }
@@ -94,12 +101,13 @@ func (a *app) trainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "train RECIPE",
 		Short: "Train a network and test it",
-		Long:  "Train the network of a recipe, test it once at the end, and keep everything in a\nrun folder: weights, checkpoints, metrics, curves and the confusion matrix.\nCtrl-C saves, and so does --max-time; --resume goes on, to the same weights as\nwithout the interruption.\n\n--from fine-tunes a model: of an earlier run, of the lab, or one that weft import\nhas written. Its network, weights and preprocessing are kept; rates begin at a\ntenth of the recipe's; where the data has other classes, the last layer begins anew.\n\n" + recipeList(),
+		Long:  "Train the network of a recipe, test it once at the end, and keep everything in a\nrun folder: weights, checkpoints, metrics, curves and the confusion matrix.\nCtrl-C saves, and so does --max-time; --resume goes on, to the same weights as\nwithout the interruption on a machine of the same kind. With --epochs N it trains\non until N epochs are done; the rate is from there on that of a run of N.\n\n--from fine-tunes a model: of an earlier run, of the lab, or one that weft import\nhas written. Its network, weights and preprocessing are kept; rates begin at a\ntenth of the recipe's; where the data has other classes, the last layer begins anew.\n\n" + recipeList(),
 		Example: `  weft train mnist-mlp
   weft train mnist-mlp --preset seed --device webgpu
   weft train mnist-mlp --data synthetic --epochs 3 --batch 64 --lr 0.05
   weft train cifar-resnet18 --max-time 9m
   weft train --resume runs/mnist-mlp-20261120-184500
+  weft train --resume runs/mnist-mlp-20261120-184500 --epochs 60
   weft train --from resnet18.weft.safetensors --data cifar10 --epochs 5`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return recipeNames(), cobra.ShellCompDirectiveNoFileComp
@@ -128,7 +136,7 @@ func (a *app) trainCommand() *cobra.Command {
 	s.StringVar(&f.data, "data", "auto", "one of "+strings.Join(dataNames, ", ")+", or auto: what the recipe is for if that can be had, else synthetic pictures")
 	s.DurationVar(&f.maxTime, "max-time", 0, "save and stop after so long, such as 9m, with exit code 75 if training is to go on")
 	s.StringVar(&f.out, "out", "runs", "folder for run folders")
-	s.StringVar(&f.resume, "resume", "", "run folder to go on with")
+	s.StringVar(&f.resume, "resume", "", "run folder to go on with, or a checkpoint in it; with --epochs it is trained on until so many are done")
 	s.StringVar(&f.from, "from", "", "model or run folder whose weights to begin with")
 	s.StringVar(&f.saveEvery, "save-every", "30s", "longest way between checkpoints: a time, or a number of steps; 0 is an epoch")
 	s.BoolVar(&f.noTest, "no-test", false, "leave the test set alone, for choosing options by validation")
@@ -225,21 +233,33 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 	}
 	dataName := f.data
 	if f.resume != "" {
-		cfg.Dir = f.resume
-		info, err := train.ReadInfo(filepath.Join(f.resume, train.LastFile))
+		cfg.Dir, cfg.Checkpoint = f.resume, ""
+		if st, err := os.Stat(f.resume); err == nil && !st.IsDir() {
+			cfg.Dir, cfg.Checkpoint = filepath.Dir(f.resume), filepath.Base(f.resume)
+		}
+		info, err := train.ReadCheckpoint(cfg.Dir, cfg.Checkpoint)
 		if err != nil {
-			return hint(fmt.Errorf("cannot resume: %w", err), "give the run folder that weft train printed; it holds %s", train.LastFile)
+			return resumeHint(fmt.Errorf("cannot resume: %w", err))
 		}
 		if cfg.Recipe, err = train.Find(info.Recipe); err != nil {
 			return err
 		}
 		cfg.Options = info.Options
-		given := f.apply(c.Flags(), &cfg.Options)
+		given := slices.DeleteFunc(f.apply(c.Flags(), &cfg.Options), func(name string) bool { return name == "--epochs" })
+		if c.Flags().Changed("epochs") {
+			cfg.Epochs = cfg.Options.Epochs
+			if err := cfg.Options.Check(); err != nil {
+				return usage(err, "see: weft train --help")
+			}
+			if cfg.Epochs <= info.State.Epoch {
+				return usage(fmt.Errorf("--epochs %d, but %d epochs are done already", cfg.Epochs, info.State.Epoch), "give how many there are to be in all, more than %d", info.State.Epoch)
+			}
+		}
 		if f.preset != "" {
 			given = append(given, "--preset")
 		}
 		if len(given) > 0 {
-			return usage(fmt.Errorf("a resumed run keeps its options, but %s was given", strings.Join(given, " ")), "start a new run for other options")
+			return usage(fmt.Errorf("a resumed run keeps its options, but %s was given", strings.Join(given, " ")), "only --epochs may change, to train on; start a new run for other options")
 		}
 		if !c.Flags().Changed("data") {
 			dataName = info.Data.Name
@@ -290,6 +310,18 @@ func (a *app) train(c *cobra.Command, f *trainFlags, args []string) (err error) 
 		}
 	}
 	return a.trainRun(ctx, cfg, f.resume != "")
+}
+
+// resumeHint says what to do about a checkpoint that cannot be used.
+func resumeHint(err error) error {
+	var damaged *train.DamagedError
+	if errors.As(err, &damaged) {
+		return hint(fmt.Errorf("cannot resume: %w", damaged.Err), "go on from the checkpoint before it, of step %d: weft train --resume %s", damaged.Step, damaged.Previous)
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, train.ErrForeign) {
+		return hint(err, "give the run folder that weft train printed; it holds %s", train.LastFile)
+	}
+	return err
 }
 
 // fineTuning divides the recipe's rates where weights are not random any more.
@@ -352,7 +384,7 @@ func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) erro
 	t, err := start(cfg)
 	if err != nil {
 		if resumed {
-			return err
+			return resumeHint(err)
 		}
 		os.Remove(cfg.Dir) // Only if nothing is in it.
 		if errors.Is(err, syscall.ENOSPC) {
@@ -377,6 +409,11 @@ func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) erro
 	}
 	if resumed {
 		a.notef("going on at epoch %d, step %d", info.State.Epoch+1, info.State.Step)
+		if cfg.Epochs != 0 {
+			if err := t.WriteConfig(trainedOn(cfg.Dir)); err != nil {
+				return err
+			}
+		}
 	} else if err := t.WriteConfig(map[string]any{"command": append([]string{"weft"}, os.Args[1:]...)}); err != nil {
 		return err
 	}
@@ -393,6 +430,19 @@ func (a *app) trainRun(ctx context.Context, cfg train.Config, resumed bool) erro
 		return hint(err, "the last checkpoint is in %s; go on with: weft train --resume %s", cfg.Dir, cfg.Dir)
 	}
 	return a.trainReport(cfg, t.Info(), res)
+}
+
+// trainedOn is what the run's config.json keeps when the run is trained on: the
+// command that began it, and those that went on, this one last.
+func trainedOn(dir string) map[string]any {
+	var old struct {
+		Command any   `json:"command"`
+		Further []any `json:"trained_on"`
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, train.ConfigFile)); err == nil {
+		_ = json.Unmarshal(b, &old) // What cannot be read is lost, the run goes on.
+	}
+	return map[string]any{"command": old.Command, "trained_on": append(old.Further, append([]string{"weft"}, os.Args[1:]...))}
 }
 
 // trainReport prints the result and writes it to the run folder.

@@ -9,8 +9,8 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"github.com/weft-ml/weft/internal/regular"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -25,7 +25,7 @@ func fromFolder(dir, suffix string) (*content, error) {
 	c := &content{}
 	for i := range batches + 1 {
 		name := batchName(i) + suffix
-		f, err := os.Open(filepath.Join(dir, name))
+		f, _, err := regular.Open(filepath.Join(dir, name))
 		if err != nil {
 			return nil, fmt.Errorf("%s is incomplete: %w", dir, err)
 		}
@@ -47,7 +47,7 @@ func batchName(i int) string {
 
 // fromArchive reads either of the official archives.
 func fromArchive(name string) (*content, error) {
-	f, err := os.Open(name)
+	f, _, err := regular.Open(name)
 	if err != nil {
 		return nil, err
 	}

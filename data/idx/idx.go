@@ -16,8 +16,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"github.com/weft-ml/weft/internal/regular"
 	"io"
-	"os"
 )
 
 // What can be wrong, for errors.Is.
@@ -74,7 +74,7 @@ type Array struct {
 
 // ReadFile reads the file at path, plain or gzip.
 func ReadFile(path string) (*Array, error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("idx: %w", err)
 	}

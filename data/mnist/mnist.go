@@ -27,6 +27,7 @@ import (
 	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/data/idx"
 	"github.com/weft-ml/weft/internal/fetch"
+	"github.com/weft-ml/weft/internal/regular"
 )
 
 // ErrUnavailable is in the error when the data is neither on this machine nor
@@ -207,7 +208,7 @@ func (f *fileSpec) checkMD5(path string) error {
 
 // read reads one file and checks its sum and shape.
 func (f *fileSpec) read(path string) (*idx.Array, error) {
-	file, err := os.Open(path)
+	file, _, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func (e *emitter) run() error {
 		for _, d := range e.t.shape[n] {
 			known = known && d.a == 0
 		}
-		if _, ok := e.t.value[n]; ok {
+		if _, ok := e.t.value[n]; ok || e.t.vary[n] != nil || e.t.over[n] != 0 {
 			known = false
 		}
 		e.known[n] = known

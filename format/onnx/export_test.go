@@ -226,10 +226,14 @@ func TestRuntimeAgreesAboutOpenBatches(t *testing.T) {
 		"all but the last":   func(x *tensor.Tensor) *tensor.Tensor { return tensor.Concat(0, x, x).Slice(0, 0, 2*x.Dim(0)-1) },
 		"padded":             func(x *tensor.Tensor) *tensor.Tensor { return x.Pad(2, [2]int{1, 2}, [2]int{0, 1}, [2]int{}) },
 		"compared with each": func(x *tensor.Tensor) *tensor.Tensor { return x.Mean(2).MatMul(x.Mean(2).Transpose(0, 1)) },
-		"their sum":          func(x *tensor.Tensor) *tensor.Tensor { return x.Sum(0) },
-		"one for all":        func(x *tensor.Tensor) *tensor.Tensor { return x.Sub(x.AmaxKeep(0)) },
-		"the greatest":       func(x *tensor.Tensor) *tensor.Tensor { return x.Argmax(1) },
-		"running sums":       func(x *tensor.Tensor) *tensor.Tensor { return x.CumSum(2) },
+		"their mean":         func(x *tensor.Tensor) *tensor.Tensor { return x.Mean(0) },
+		"over their number and twice it": func(x *tensor.Tensor) *tensor.Tensor {
+			return x.DivScalar(float64(x.Dim(0))).AddScalar(2 * float64(x.Dim(0)))
+		},
+		"their sum":    func(x *tensor.Tensor) *tensor.Tensor { return x.Sum(0) },
+		"one for all":  func(x *tensor.Tensor) *tensor.Tensor { return x.Sub(x.AmaxKeep(0)) },
+		"the greatest": func(x *tensor.Tensor) *tensor.Tensor { return x.Argmax(1) },
+		"running sums": func(x *tensor.Tensor) *tensor.Tensor { return x.CumSum(2) },
 		"resized": func(x *tensor.Tensor) *tensor.Tensor {
 			return x.Unsqueeze(1).Interpolate(7, 9, tensor.InterpolateOptions{})
 		},
@@ -285,12 +289,14 @@ func TestExportErrors(t *testing.T) {
 		f  tensor.Function
 		in []Input
 	}{
-		"without inputs":        {one(func(_ *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return x }), nil},
-		"random numbers":        {one(func(t *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return x.Add(t.Uniform(3)) }), in},
-		"assigns":               {one(func(t *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return t.Assign(v, v.AddScalar(1)) }), in},
-		"a mean over the batch": {one(func(_ *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return x.Mean(0) }), in},
-		"do not broadcast":      {one(func(_ *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return x.Add(v) }), in},
-		"sizes are at least 1":  {one(func(_ *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return x }), []Input{{Name: "x", Shape: []int{0}}}},
+		"without inputs": {one(func(_ *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return x }), nil},
+		"random numbers": {one(func(t *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return x.Add(t.Uniform(3)) }), in},
+		"assigns":        {one(func(t *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return t.Assign(v, v.AddScalar(1)) }), in},
+		"not in proportion": {one(func(_ *tensor.Trace, x *tensor.Tensor) *tensor.Tensor {
+			return x.MulScalar(float64(x.Dim(0) * x.Dim(0)))
+		}), in},
+		"do not broadcast":     {one(func(_ *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return x.Add(v) }), in},
+		"sizes are at least 1": {one(func(_ *tensor.Trace, x *tensor.Tensor) *tensor.Tensor { return x }), []Input{{Name: "x", Shape: []int{0}}}},
 		"another structure": {one(func(_ *tensor.Trace, x *tensor.Tensor) *tensor.Tensor {
 			for range x.Dim(0) {
 				x = x.Exp()

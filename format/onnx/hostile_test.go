@@ -74,8 +74,8 @@ func TestHostileModels(t *testing.T) {
 		{"a negative dim", written(t, []*nodeProto{nodeOf("Add", "x w", "y")}, w(-4)), ErrFormat, []string{"negative"}},
 		{"strings", written(t, []*nodeProto{relu}, &tensorProto{Name: "w", DataType: int64(elemString), Dims: []int64{1}}), ErrUnsupported, []string{"string"}},
 		{"weights elsewhere", written(t, []*nodeProto{relu}, &tensorProto{Name: "w", DataType: 1, Dims: []int64{1}, DataLocation: 1}), ErrUnsupported, []string{"another file"}},
-		{"unknown operators", written(t, []*nodeProto{nodeOf("Relu", "x", "a"), nodeOf("Loop", "a", "b"), nodeOf("ImageDecoder", "b", "c"), {OpType: "FancyNorm", Domain: "com.example", Name: "fancy", Input: []string{"c"}, Output: []string{"y"}}}),
-			ErrUnsupported, []string{`"nb" (Loop)`, `"nc" (ImageDecoder)`, `"fancy" (com.example.FancyNorm)`, "3 of 4"}},
+		{"unknown operators", written(t, []*nodeProto{nodeOf("Relu", "x", "a"), nodeOf("Looper", "a", "b"), nodeOf("ImageDecoder", "b", "c"), {OpType: "FancyNorm", Domain: "com.example", Name: "fancy", Input: []string{"c"}, Output: []string{"y"}}}),
+			ErrUnsupported, []string{`"nb" (Looper)`, `"nc" (ImageDecoder)`, `"fancy" (com.example.FancyNorm)`, "3 of 4"}},
 		{"several nodes that fail", written(t, []*nodeProto{nodeOf("Reshape", "x s", "a"), nodeOf("Transpose", "x", "b", ints("perm", 0, 0)), nodeOf("Add", "a b", "y")}, shape(5, 5)),
 			ErrUnsupported, []string{`"na" (Reshape)`, `"nb" (Transpose)`}},
 		{"a size beyond memory", written(t, []*nodeProto{nodeOf("Expand", "x s", "y")}, shape(1<<20, 1<<20, 2, 3)), ErrUnsupported, []string{"too large"}},
@@ -284,7 +284,7 @@ func TestRunErrors(t *testing.T) {
 }
 
 func FuzzImport(f *testing.F) {
-	for _, s := range slices.Concat(samples(), corners(), visionSamples()) {
+	for _, s := range slices.Concat(samples(), corners(), sequenceSamples(), visionSamples()) {
 		b, err := s.model().bytes()
 		if err != nil {
 			f.Fatal(err)
@@ -313,7 +313,7 @@ func FuzzImport(f *testing.F) {
 // FuzzNumbers puts other numbers into models that are otherwise well formed:
 // attributes, sizes, constants.
 func FuzzNumbers(f *testing.F) {
-	list := slices.Concat(samples(), corners(), visionSamples())
+	list := slices.Concat(samples(), corners(), sequenceSamples(), visionSamples())
 	for i := range list {
 		f.Add(uint16(i), uint16(0), int64(-1), uint16(1), int64(1<<40))
 	}

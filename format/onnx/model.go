@@ -12,6 +12,7 @@
 package onnx
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,8 @@ import (
 	"strings"
 
 	"github.com/weft-ml/weft/internal/atomicfile"
+	"github.com/weft-ml/weft/internal/filekind"
+	"github.com/weft-ml/weft/internal/regular"
 )
 
 // What can be wrong, for errors.Is.
@@ -32,6 +35,8 @@ var (
 	// ErrUnsupported: the model is valid as far as is known, but uses what this
 	// package does not know.
 	ErrUnsupported = errors.New("unsupported ONNX model")
+	// ErrOperators is ErrUnsupported where it is for operators that are not known.
+	ErrOperators = fmt.Errorf("%w", ErrUnsupported)
 	// ErrOpen: sizes of inputs are open that have to be chosen.
 	ErrOpen = errors.New("the model leaves sizes of its inputs open")
 )
@@ -78,22 +83,17 @@ const maxFile = 1<<31 - 1
 
 // Open reads the model at path, with weights that lie beside it.
 func Open(path string) (*Model, error) {
-	info, err := os.Stat(path)
+	f, info, err := regular.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("onnx: %w", err)
+		return nil, fmt.Errorf("onnx: %w; name a .onnx file", err)
 	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("onnx: %s is a folder; name the .onnx file in it", path)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("onnx: %s is no regular file", path)
-	}
+	defer f.Close()
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%s: %w", path, invalid("%d bytes, a model has at most 2 GiB and larger weights beside it", info.Size()))
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("onnx: %w", err)
+	b := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, b); err != nil {
+		return nil, fmt.Errorf("onnx: %s: %w", path, err)
 	}
 	m, err := parse(b, filepath.Dir(path), false)
 	if err != nil {
@@ -111,6 +111,9 @@ func Parse(b []byte) (*Model, error) { return parse(b, "", false) }
 func parse(b []byte, dir string, bare bool) (*Model, error) {
 	if len(b) == 0 {
 		return nil, invalid("the file is empty")
+	}
+	if k := filekind.Of(b[:min(len(b), filekind.Need)]); k.Name != "" && k.ONNX != "" {
+		return nil, invalid("it is %s; %s", k.Name, k.ONNX)
 	}
 	p := &modelProto{}
 	r := &reader{}
@@ -138,13 +141,17 @@ func parse(b []byte, dir string, bare bool) (*Model, error) {
 	if m.opset < minOpset || m.opset > maxOpset {
 		return nil, fmt.Errorf("%w: opset %d; %d to %d are read; convert it with onnx.version_converter", ErrUnsupported, m.opset, minOpset, maxOpset)
 	}
+	if err := inlineFunctions(p); err != nil {
+		return nil, err
+	}
+	uniqueNames(p.Graph)
 	for _, e := range p.Metadata {
 		m.Metadata[e.Key] = e.Value
 	}
 	if err := loadExternal(p.Graph, dir, bare); err != nil {
 		return nil, err
 	}
-	for _, t := range p.Graph.Initializer {
+	for _, t := range p.Graph.flat().Initializer {
 		if t.elsewhere() {
 			continue
 		}
@@ -158,10 +165,10 @@ func parse(b []byte, dir string, bare bool) (*Model, error) {
 // Opset is the version of the operator set that the model uses.
 func (m *Model) Opset() int { return int(m.opset) }
 
-// Operators counts the nodes of each operator.
+// Operators counts the nodes of each operator, those of branches and loops included.
 func (m *Model) Operators() map[string]int {
 	n := map[string]int{}
-	for _, node := range m.proto.Graph.Node {
+	for _, node := range m.proto.Graph.flat().Node {
 		n[node.kind()]++
 	}
 	return n
@@ -200,11 +207,17 @@ func (m *Model) Write(w io.Writer) error {
 }
 
 // WriteFile writes the model to path, and with external its larger weights to
-// path + ".data" beside it. Files are replaced as a whole, the weights first.
+// path + ".data" beside it; if the model that was at path before has its weights
+// there, to path + ".2.data", so that at any time the model at path is whole.
+// What is not used any more is removed.
 func (m *Model) WriteFile(path string, external bool) error {
-	out := m
+	out, unused := m, ""
 	if external {
 		data := filepath.Base(path) + ".data"
+		unused = data2(path)
+		if usesData(path, data) {
+			data, unused = unused, data
+		}
 		moved, weights := moveOut(m.proto, data)
 		err := atomicfile.Write(filepath.Join(filepath.Dir(path), data), 0, func(w io.Writer) error {
 			for _, b := range weights {
@@ -223,10 +236,47 @@ func (m *Model) WriteFile(path string, external bool) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(path, 0, func(w io.Writer) error {
+	err = atomicfile.Write(path, 0, func(w io.Writer) error {
 		_, err := w.Write(b)
 		return err
 	})
+	if err == nil && unused != "" {
+		os.Remove(filepath.Join(filepath.Dir(path), unused))
+	}
+	return err
+}
+
+// data2 is the second name for weights beside the model.
+func data2(path string) string { return filepath.Base(path) + ".2.data" }
+
+// usesData reports whether the model at path, if there is one, has weights in the
+// file data beside it.
+func usesData(path, data string) bool {
+	b, err := regular.ReadFile(path, maxFile)
+	if err != nil {
+		return false
+	}
+	p := &modelProto{}
+	if (&reader{}).message(b, reflect.ValueOf(p).Elem(), 0) != nil || p.Graph == nil {
+		return bytes.Contains(b, []byte(data))
+	}
+	for _, t := range p.Graph.tensors() {
+		for _, e := range t.External {
+			if e.Key == "location" && e.Value == data {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ExternalFile is the name of the file with the weights of the model at path, as
+// WriteFile wrote it.
+func ExternalFile(path string) string {
+	if usesData(path, data2(path)) {
+		return filepath.Join(filepath.Dir(path), data2(path))
+	}
+	return path + ".data"
 }
 
 // quote is s for a message, short also where a hostile file makes it long.

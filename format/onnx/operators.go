@@ -117,6 +117,14 @@ func (c *call) reduceNothing() []val {
 
 func same(x tt) tt { return x }
 
+// identity is also a sequence's.
+func identity(c *call) []val {
+	if !c.has(0) {
+		c.fail("input 0 is missing")
+	}
+	return c.in[:1]
+}
+
 // integerOf is v as Int32, without dimensions.
 func integerOf(v int) tt { return tensor.Scalar(float64(v)).To(tensor.Int32) }
 
@@ -128,7 +136,7 @@ func init() {
 		"Exp": unary(tt.Exp), "Log": unary(tt.Log), "Sqrt": unary(tt.Sqrt), "Reciprocal": unary(tt.Reciprocal),
 		"Sin": unary(tt.Sin), "Cos": unary(tt.Cos), "Tanh": unary(tt.Tanh), "Sigmoid": unary(tt.Sigmoid), "Erf": unary(tt.Erf), "Relu": unary(tt.Relu),
 		"Floor": unary(tt.Floor), "Ceil": unary(tt.Ceil), "Round": unary(tt.Round), "Sign": unary(tt.Sign), "Not": unary(tt.Not),
-		"Identity": unary(same), "Softplus": unary(tt.Softplus), "Mish": unary(tt.Mish), "HardSwish": unary(tt.Hardswish),
+		"Identity": identity, "Softplus": unary(tt.Softplus), "Mish": unary(tt.Mish), "HardSwish": unary(tt.Hardswish),
 		"Tan":  unary(func(x tt) tt { return x.Sin().Div(x.Cos()) }),
 		"Acos": unary(tt.Acos), "Acosh": unary(tt.Acosh), "Asin": unary(tt.Asin), "Asinh": unary(tt.Asinh), "Atan": unary(tt.Atan), "Atanh": unary(tt.Atanh),
 		"Cosh": unary(tt.Cosh), "Sinh": unary(tt.Sinh),

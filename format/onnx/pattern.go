@@ -187,6 +187,11 @@ func (e *emitter) mean(n *ir.Node) (value, bool) {
 	if !ok || !isConst(n.In[1], 1/count(r)) {
 		return value{}, false
 	}
+	// Over the samples too, if the divisor is of their number.
+	open := slices.ContainsFunc(r.Axes, func(a int) bool { return e.t.shape[r.In[0]][a].a != 0 })
+	if open != (e.t.over[n.In[1]] != 0) {
+		return value{}, false
+	}
 	return e.reduced("ReduceMean", r, keep, n), true
 }
 
@@ -352,7 +357,7 @@ func (e *emitter) indexSelect(n *ir.Node) (value, bool) {
 		from := e.t.shape[row]
 		index, name = row, e.reshape(e.full(row), from, from[n.Axis:n.Axis+1])
 	}
-	name = e.clamped(index, name, n.In[0].Shape[n.Axis])
+	name = e.clamped(index, name, e.t.shape[n.In[0]][n.Axis])
 	return value{e.node("Gather", []string{e.full(n.In[0]), name}, integer("axis", n.Axis)), e.t.shape[n]}, true
 }
 

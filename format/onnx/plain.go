@@ -17,6 +17,10 @@ func (e *emitter) plain(n *ir.Node) value {
 	switch {
 	case n.Op == ir.OpConst && e.t.value[n] != dim{}:
 		return value{e.number(e.t.value[n]), nil}
+	case e.t.vary[n] != nil:
+		return e.varied(e.t.vary[n], shape)
+	case n.Op == ir.OpConst && e.t.over[n] != 0:
+		return value{e.node("Div", []string{e.scalar(ir.F32, e.t.over[n]), e.node("Cast", []string{e.number(dim{1, 0})}, integer("to", int(elemFloat)))}), nil}
 	case n.Op == ir.OpConst:
 		return value{e.scalar(n.DType, n.Value), nil}
 	case n.Op == ir.OpLeaf || n.Op == ir.OpScalar:
@@ -78,7 +82,7 @@ func (e *emitter) plain(n *ir.Node) value {
 		}
 		return value{e.node("Gather", []string{e.full(n.In[0]), table.name}, integer("axis", n.Axis)), shape}
 	case ir.OpGather:
-		index := e.clamped(n.In[1], e.full(n.In[1]), n.In[0].Shape[n.Axis])
+		index := e.clamped(n.In[1], e.full(n.In[1]), e.t.shape[n.In[0]][n.Axis])
 		return value{e.node("GatherElements", []string{e.full(n.In[0]), index}, integer("axis", n.Axis)), shape}
 	case ir.OpMatMul:
 		return e.matmul(n)
@@ -187,19 +191,27 @@ func (e *emitter) pad(n *ir.Node) string {
 
 // clamped limits an index to 0..size-1, as the graph's gathers do. Constants
 // that are inside need nothing.
-func (e *emitter) clamped(n *ir.Node, name string, size int) string {
-	if e.known[n] && n.Elems() <= maxFolded {
-		if data, err := tensor.FromNode(n).ReadInts(); err == nil && slices.Min(data) >= 0 && int(slices.Max(data)) < size {
+func (e *emitter) clamped(n *ir.Node, name string, size dim) string {
+	if e.known[n] && n.Elems() <= maxFolded && size.a == 0 {
+		if data, err := tensor.FromNode(n).ReadInts(); err == nil && slices.Min(data) >= 0 && int(slices.Max(data)) < size.c {
 			return name
 		}
 	}
 	for n.Op == ir.OpReshape || n.Op == ir.OpExpand {
 		n = n.In[0]
 	}
-	if _, lo, hi, ok := e.clamp(n); ok && lo >= 0 && hi < float64(size) {
+	if v := e.t.vary[n]; v != nil && min(v.lo[0], v.lo[1]) >= 0 && v.hi[0] < float64(size.at(1)) && v.hi[1] < float64(size.at(e.t.samples)) {
 		return name
 	}
-	return e.node("Clip", []string{name, e.scalar(ir.I32, 0), e.scalar(ir.I32, float64(size-1))})
+	if n.Op == ir.OpIota && e.t.shape[n][n.Axis] == size {
+		return name
+	}
+	if size.a == 0 {
+		if _, lo, hi, ok := e.clamp(n); ok && lo >= 0 && hi < float64(size.c) {
+			return name
+		}
+	}
+	return e.node("Clip", []string{name, e.scalar(ir.I32, 0), e.number(dim{size.a, size.c - 1})})
 }
 
 func (e *emitter) elementwise(n *ir.Node) value {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"github.com/weft-ml/weft/format/safetensors"
+	"github.com/weft-ml/weft/internal/regular"
 )
 
 // check returns the number of elements, having made sure that they are there.
@@ -157,8 +158,9 @@ func (t *tensorProto) setFloats(data []float32, half bool) {
 	}
 }
 
-// tensors are all of a graph, also those in attributes.
+// tensors are all of a graph, also those in attributes and in graphs within it.
 func (g *graphProto) tensors() []*tensorProto {
+	g = g.flat()
 	list := append([]*tensorProto{}, g.Initializer...)
 	for _, n := range g.Node {
 		for _, a := range n.Attribute {
@@ -199,8 +201,8 @@ func loadExternal(g *graphProto, dir string, bare bool) error {
 		f := files[name]
 		if f == nil {
 			var err error
-			if f, err = os.Open(filepath.Join(dir, name)); err != nil {
-				return fmt.Errorf("onnx: weights beside the model: %w; copy that file too", err)
+			if f, _, err = regular.OpenIn(dir, name); err != nil {
+				return fmt.Errorf("onnx: weights beside the model: %w; copy that file too, not a link to it", err)
 			}
 			files[name] = f
 		}
@@ -218,8 +220,10 @@ func loadExternal(g *graphProto, dir string, bare bool) error {
 				length = -1
 			}
 		}
-		if length < 0 {
-			length = info.Size() - offset
+		if length < 0 { // as much as the shape and the type take
+			if length, err = t.stored(); err != nil {
+				return err
+			}
 		}
 		if !info.Mode().IsRegular() || offset > info.Size() || length > info.Size()-offset || length < 0 {
 			return invalid("the weights of %s are bytes %d to %d of %s, which has %d; the file is cut short", quote(t.Name), offset, offset+length, quote(name), info.Size())
@@ -234,6 +238,22 @@ func loadExternal(g *graphProto, dir string, bare bool) error {
 		t.DataLocation, t.External = 0, nil
 	}
 	return nil
+}
+
+// stored is how many bytes the elements of t have in a file.
+func (t *tensorProto) stored() (int64, error) {
+	n := int64(1)
+	for _, d := range t.Dims {
+		if d < 0 || d > 0 && n > 1<<40/d {
+			return 0, invalid("initializer %s has the shape %v", quote(t.Name), t.Dims)
+		}
+		n *= d
+	}
+	size := int64(elemSize[elem(t.DataType)])
+	if size == 0 {
+		return 0, fmt.Errorf("%w: initializer %s has the element type %d, and its file does not say how long it is", ErrUnsupported, quote(t.Name), t.DataType)
+	}
+	return n * size, nil
 }
 
 // externalMin is the size from which weights leave the file: what is smaller

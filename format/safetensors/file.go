@@ -13,7 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 
+	"github.com/weft-ml/weft/internal/filekind"
 	"github.com/weft-ml/weft/internal/regular"
 )
 
@@ -54,6 +57,12 @@ func parse(name string, r io.ReaderAt, size int64) (*File, error) {
 	fail := func(kind, cause error, format string, args ...any) (*File, error) {
 		return nil, &Error{File: name, Kind: kind, Detail: fmt.Sprintf(format, args...), Cause: cause, Advice: adviceAgain}
 	}
+	first := make([]byte, min(size, filekind.Need))
+	if readAt(r, first, 0) == nil && len(first) > 0 {
+		if k := filekind.Of(first); k.Name != "" && k.Safetensors != "" {
+			return nil, &Error{File: name, Kind: ErrFormat, Detail: "it is " + k.Name, Advice: strings.ReplaceAll(k.Safetensors, "FILE", fileName(name))}
+		}
+	}
 	if size < 8 {
 		return fail(ErrTruncated, nil, "it has %d bytes, fewer than the 8 of the header length", size)
 	}
@@ -86,6 +95,14 @@ func parse(name string, r io.ReaderAt, size int64) (*File, error) {
 		f.index[t.Name] = i
 	}
 	return f, nil
+}
+
+// fileName is the last part of a path, for commands.
+func fileName(name string) string {
+	if name == "" {
+		return "FILE"
+	}
+	return filepath.Base(name)
 }
 
 // readAt fills buf; a reader that gives the last bytes together with io.EOF is fine.

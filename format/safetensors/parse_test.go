@@ -37,6 +37,8 @@ var good = []struct {
 	{one(`"F32"`, `[2,3]`, `[0,24]`), 24},
 	{one(`"F32"`, `[]`, `[0,4]`), 4},
 	{one(`"I64"`, `[0,5]`, `[0,0]`), 0},
+	{one(`"F33"`, `[3]`, `[0,7]`), 7}, // a type of the future
+	{`{"__metadata__":null}`, 0},
 	{`{"b":{"data_offsets":[4,6],"dtype":"F16","shape":[1]},"a":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}`, 6},
 	{`{"b":{"data_offsets":[4,4],"dtype":"F16","shape":[0]},"a":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}`, 4},
 }
@@ -61,7 +63,6 @@ var bad = []struct {
 	{"entry is null", `{"a":null}`, 0, ErrFormat, "JSON object"},
 	{"entry is empty", `{"a":{}}`, 0, ErrFormat, "must have dtype"},
 	{"unknown key", `{"a":{"x":{"y":[[[]]]}}}`, 0, ErrFormat, `unknown key "x"`},
-	{"unknown type", one(`"F33"`, `[1]`, `[0,4]`), 4, ErrFormat, `"F33"`},
 	{"type not a string", one(`4`, `[1]`, `[0,4]`), 4, ErrFormat, "dtype is not a string"},
 	{"type is nested", one(`{"a":"F32"}`, `[1]`, `[0,4]`), 4, ErrFormat, "dtype is not a string"},
 	{"shape nested", one(`"F32"`, `[[1]]`, `[0,4]`), 4, ErrFormat, "not a number"},
@@ -237,5 +238,48 @@ func TestReadAfterShrinking(t *testing.T) {
 	limit--
 	if _, _, err := f.ReadF32("a"); !errors.Is(err, ErrTruncated) {
 		t.Errorf("got %v, want ErrTruncated", err)
+	}
+}
+
+// A tensor of a type that is not known does not spoil the others, and a file of
+// another kind is named with what to do.
+func TestOtherFiles(t *testing.T) {
+	for file, name := range map[string]string{"one-c64.safetensors": "C64", "one-e8m0.safetensors": "F8_E8M0"} {
+		f, err := Open("testdata/" + file)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		unknown := 0
+		for _, n := range f.Names() {
+			info, _ := f.Info(n)
+			_, _, err := f.ReadF32(n)
+			if info.DType.Size() > 0 {
+				if err != nil {
+					t.Errorf("%s: %v", file, err)
+				}
+				continue
+			}
+			unknown++
+			if !errors.Is(err, ErrDType) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "unknown to Weft") {
+				t.Errorf("%s: %v", file, err)
+			}
+			if b, _, err := f.ReadRaw(n); err != nil || int64(len(b)) != info.Bytes() {
+				t.Errorf("%s: %d bytes, %v", file, len(b), err)
+			}
+		}
+		if unknown == 0 {
+			t.Errorf("%s has no tensor of %s", file, name)
+		}
+		f.Close()
+	}
+	f, err := Open("testdata/metadata-null.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	_, err = Open("testdata/state.pth")
+	if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "a PyTorch file") || !strings.Contains(err.Error(), "torch.load('state.pth'") {
+		t.Errorf("state.pth: %v", err)
 	}
 }

@@ -66,6 +66,9 @@ func read[T any](f *File, name, want string, converter func(DType) func([]T, []b
 		return &Error{File: f.name, Tensor: name, Kind: ErrDType, Detail: detail, Advice: "read it as another type, or with ReadRaw"}
 	}
 	convert := converter(info.DType)
+	if info.DType.Size() == 0 {
+		return nil, nil, mismatch(fmt.Sprintf("its element type %s is unknown to Weft", shorten(string(info.DType))))
+	}
 	if convert == nil {
 		return nil, nil, mismatch(fmt.Sprintf("%s does not convert to %s", info.DType, want))
 	}

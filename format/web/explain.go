@@ -41,7 +41,7 @@ func (w *writer) explain() error {
 // "Deep inside convolutional networks", 2013), of the input's shape. Which class
 // is an input: a vector that is 1 there and 0 elsewhere.
 func (w *writer) saliency() error {
-	if len(w.plan.Output.Shape) != 1 {
+	if len(w.plan.Output.Shape) != 1 || w.plan.Output.DType != "" {
 		return nil // no classifier
 	}
 	x := tensor.Zeros(append([]int{1}, w.plan.Input.Shape...)...)

@@ -13,7 +13,11 @@ type Plan struct {
 	Classes []string `json:"classes"`
 	Input   Input    `json:"input"`
 	Output  Output   `json:"output"`
-	Weights Weights  `json:"weights"`
+	// Inputs and Outputs are those of a network that takes and gives them by name;
+	// Input and Output then have the shapes of the first.
+	Inputs  []Port  `json:"inputs,omitempty"`
+	Outputs []Port  `json:"outputs,omitempty"`
+	Weights Weights `json:"weights"`
 	// Kernels has room for other ways to run the same model.
 	Kernels struct {
 		WebGPU *WebGPU `json:"webgpu,omitempty"`
@@ -43,7 +47,8 @@ const (
 
 // Output is what the network returns for one input.
 type Output struct {
-	Shape []int `json:"shape"`
+	Shape []int  `json:"shape"`
+	DType string `json:"dtype,omitempty"` // "int32" or "bool"; "" is float32
 }
 
 // Weights is the file of the weights, so that one of another model, or half of
@@ -89,6 +94,10 @@ type Program struct {
 	Adapter string `json:"adapter,omitempty"`
 	Input   int    `json:"input"`  // buffer
 	Output  int    `json:"output"` // buffer
+	// Inputs and Outputs are the buffers of a plan's Inputs and Outputs; -1 is an
+	// input that nothing reads.
+	Inputs  []int `json:"inputs,omitempty"`
+	Outputs []int `json:"outputs,omitempty"`
 	// Class is, for a program that asks for one, the buffer of a number for each
 	// class: 1 for the one that is meant, 0 for others.
 	Class *int `json:"class,omitempty"`

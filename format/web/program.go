@@ -93,10 +93,16 @@ func (w *writer) trace(batch int) (*plan.Plan, error) {
 	switch out := g.Outputs[0]; {
 	case len(g.Targets) > 0:
 		return nil, fmt.Errorf("web: the network changes its variable %q as it runs, which an exported model cannot", g.Targets[0].Name)
-	case out.DType != ir.F32 || len(out.Shape) < 2 || out.Shape[0] != batch:
-		return nil, fmt.Errorf("web: the network returns %v%v for a batch of %d, want float32 with a row for each", out.DType, out.Shape, batch)
+	case out.DType != ir.F32 && out.DType != ir.I32 && out.DType != ir.Bool || len(out.Shape) < 1 || out.Shape[0] != batch:
+		return nil, fmt.Errorf("web: the network returns %v%v for a batch of %d, want a row for each", out.DType, out.Shape, batch)
 	default:
 		w.plan.Output.Shape = slices.Clone(out.Shape[1:])
+		if len(out.Shape) == 1 { // a number for each
+			w.plan.Output.Shape = []int{1}
+		}
+		if w.plan.Output.DType = dtypeName(out.DType); out.DType == ir.F32 {
+			w.plan.Output.DType = ""
+		}
 	}
 	if err := tensor.FoldConstants(g); err != nil {
 		return nil, err

@@ -36,6 +36,9 @@ type Model struct {
 	Net           nn.Module
 	Preprocessing train.Preprocessing
 	Classes       []string
+	// Named is, for a network of several inputs or results of other types, what is
+	// exported instead of Net's Forward.
+	Named *Named
 }
 
 // Options of an export. The zero value is a good choice.
@@ -74,10 +77,14 @@ func Write(m Model, opt Options) ([]File, error) {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	w := newWriter(m, opt)
-	if err := w.programs(); err != nil {
+	programs := w.programs
+	if m.Named != nil {
+		programs = w.namedPrograms
+	}
+	if err := programs(); err != nil {
 		return nil, err
 	}
-	if opt.Explain {
+	if opt.Explain && m.Named == nil {
 		if err := w.explain(); err != nil {
 			return nil, err
 		}
@@ -112,7 +119,7 @@ func ReadPlan(b []byte) (*Plan, error) {
 	if p.Format != formatName || p.Version != Version {
 		return nil, fmt.Errorf("web: %s is of format %q, version %d; this program knows %q, version %d", PlanFile, p.Format, p.Version, formatName, Version)
 	}
-	if len(p.Input.Shape) != 3 || len(p.Output.Shape) == 0 || p.Kernels.WebGPU == nil {
+	if len(p.Inputs) == 0 && (len(p.Input.Shape) != 3 || len(p.Output.Shape) == 0) || p.Kernels.WebGPU == nil {
 		return nil, errors.New("web: " + PlanFile + " is incomplete")
 	}
 	return &p, nil

@@ -33,6 +33,10 @@ type Backend struct {
 	// variable. Results do not depend on it beyond rounding, as tests show.
 	Vector func(k *kernel.Kernel, best int) int
 
+	// Limit is how many bytes may be allocated in all; 0 is no limit. New sets it
+	// to what the machine has room for.
+	Limit int64
+
 	pool *pool.Pool
 	used atomic.Int64
 }
@@ -43,7 +47,7 @@ func New(threads int) *Backend {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	return &Backend{pool: pool.New(threads)}
+	return &Backend{pool: pool.New(threads), Limit: memoryLimit()}
 }
 
 // Name tells the instruction set, whether WEFT_CPU wanted another that is not
@@ -90,7 +94,10 @@ func (u *buffer) Free() {
 }
 
 // Alloc returns zeroed memory that begins on a cache line.
-func (b *Backend) Alloc(_ string, size int) (backend.Buffer, error) {
+func (b *Backend) Alloc(label string, size int) (backend.Buffer, error) {
+	if err := b.room(int64(size)); err != nil {
+		return nil, fmt.Errorf("weft: cpu: %s of %s: %w", label, sizeText(int64(size)), err)
+	}
 	return b.alloc(size), nil
 }
 
@@ -153,6 +160,9 @@ type runner interface {
 // Compile prepares each kernel and allocates what the plan owns.
 func (b *Backend) Compile(p *plan.Plan, bind func(buf int) backend.Buffer) (backend.Exec, error) {
 	e := &exec{b: b, p: p, scalars: len(p.Graph.Scalars), last: make([]uint32, len(p.Graph.Scalars))}
+	if err := b.fits(p); err != nil {
+		return nil, err
+	}
 	e.bufs = make([]*buffer, len(p.Buffers))
 	e.offset = make([]int, len(p.Buffers))
 	arena := e.alloc(p.ArenaBytes)

@@ -74,6 +74,7 @@ func (s *Session) augment(ctx context.Context, q *AugmentRequest) (*AugmentResul
 		}
 		for _, i := range p.index {
 			r.Originals = append(r.Originals, s.train.Image(i)...)
+			r.Labels = append(r.Labels, s.train.Labels[i])
 		}
 		r.Pixels, err = p.prog.Draw(q.Draw)
 		return err

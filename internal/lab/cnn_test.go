@@ -157,7 +157,7 @@ func TestConvolutionalNetwork(t *testing.T) {
 			}
 			img := b.test.Image(3)
 			before := ask[PredictResult](b, "predict", &PredictRequest{Pixels: img})
-			file := ask[SaveResult](b, "save", &Empty{}).Bytes
+			file := ask[SaveResult](b, "save", &SaveRequest{}).Bytes
 			f, err := safetensors.Parse(bytes.NewReader(file), int64(len(file)))
 			if err != nil {
 				t.Fatal(err)

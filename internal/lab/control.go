@@ -116,7 +116,7 @@ func (s *Session) set(ctx context.Context, q *SetRequest) (*TrainState, error) {
 		for _, k := range []struct {
 			from *float64
 			to   *float64
-		}{{q.LR, &c.LR}, {q.MinLR, &c.MinLR}, {q.WeightDecay, &c.WeightDecay}, {q.Momentum, &c.Momentum}} {
+		}{{q.LR, &c.LR}, {q.EndFactor, &c.EndFactor}, {q.WeightDecay, &c.WeightDecay}, {q.Momentum, &c.Momentum}} {
 			if k.from == nil {
 				continue
 			}
@@ -138,6 +138,6 @@ func (s *Session) set(ctx context.Context, q *SetRequest) (*TrainState, error) {
 
 // applyKnobs makes the run's numbers those of its options.
 func (t *run) applyKnobs() {
-	t.steps.Rate = t.steps.Schedule(t.opts)
+	t.steps.Rate = t.schedule()
 	t.steps.Momentum, t.steps.WeightDecay = t.opts.Momentum, t.opts.WeightDecay
 }

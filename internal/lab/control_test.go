@@ -290,7 +290,7 @@ func TestTestSeesEveryImageOnce(t *testing.T) {
 				t.Errorf("progress %+v", e)
 			}
 			// The same numbers as package train's evaluation.
-			m, info, err := train.ReadModel("lab", bytes.NewReader(ask[SaveResult](b, "save", &Empty{}).Bytes), int64(len(ask[SaveResult](b, "save", &Empty{}).Bytes)))
+			m, info, err := train.ReadModel("lab", bytes.NewReader(ask[SaveResult](b, "save", &SaveRequest{}).Bytes), int64(len(ask[SaveResult](b, "save", &SaveRequest{}).Bytes)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -314,7 +314,7 @@ func TestSaveAndLoad(t *testing.T) {
 	b.until("end", func() bool { return b.state() == Done })
 	img := b.test.Image(3)
 	want := ask[PredictResult](b, "predict", &PredictRequest{Pixels: img})
-	file := ask[SaveResult](b, "save", &Empty{}).Bytes
+	file := ask[SaveResult](b, "save", &SaveRequest{}).Bytes
 
 	other := newBench(t, Options{})
 	ask[InitResult](other, "init", &InitRequest{Device: "cpu"})
@@ -333,7 +333,7 @@ func TestSaveAndLoad(t *testing.T) {
 	if e := of[EpochEvent](other, "epoch"); e[0].TrainLoss >= of[EpochEvent](b, "epoch")[0].TrainLoss {
 		t.Errorf("training on begins at loss %v, from scratch at %v", e[0].TrainLoss, of[EpochEvent](b, "epoch")[0].TrainLoss)
 	}
-	if s := ask[SaveResult](other, "save", &Empty{}); len(s.Bytes) == 0 {
+	if s := ask[SaveResult](other, "save", &SaveRequest{}); len(s.Bytes) == 0 {
 		t.Error("nothing saved")
 	}
 
@@ -375,7 +375,7 @@ func TestSwitchWhileTraining(t *testing.T) {
 		t.Run(dev, func(t *testing.T) {
 			b := newBench(t, Options{})
 			b.ready(dev, 2000)
-			file := ask[SaveResult](b, "save", &Empty{}).Bytes
+			file := ask[SaveResult](b, "save", &SaveRequest{}).Bytes
 			img := b.test.Image(3)
 			fresh := ask[PredictResult](b, "predict", &PredictRequest{Pixels: img}).Probabilities
 			c := config()

@@ -43,6 +43,7 @@ func (s *Session) data(ctx context.Context, q *DataRequest) (*DataResult, error)
 	r := &DataResult{Source: q.Source}
 	var sets [2]*data.Dataset
 	var err error
+	wish := s.wishes.Add(1)
 	switch q.Source {
 	case "mnist", "fashion":
 		sets, err = s.download(ctx, sources[q.Source])
@@ -67,6 +68,11 @@ func (s *Session) data(ctx context.Context, q *DataRequest) (*DataResult, error)
 	limit(sets[0], q.Train)
 	limit(sets[1], q.Test)
 	err = s.do(ctx, s.slow, func() error {
+		// A set that comes late must not take the place of one that was chosen
+		// after it.
+		if wish != s.wishes.Load() {
+			return errors.New("another data set was chosen meanwhile")
+		}
 		s.endRun()
 		s.train, s.test = sets[0], sets[1]
 		return nil

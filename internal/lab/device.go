@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weft-ml/weft/device"
@@ -148,6 +149,14 @@ func takeSnapshot(vars []nn.Param) (*snapshot, error) {
 		}
 	}
 	return c, nil
+}
+
+// fits reports whether vars are made like those of the snapshot, if there is one:
+// as many, of the same names and shapes.
+func (c *snapshot) fits(vars []nn.Param) bool {
+	return c != nil && slices.EqualFunc(c.vars, vars, func(a, b nn.Param) bool {
+		return a.Name == b.Name && a.Value.DType() == b.Value.DType() && slices.Equal(a.Value.Shape(), b.Value.Shape())
+	})
 }
 
 // restore gives vars, which are those of the snapshot or ones made alike,

@@ -72,16 +72,17 @@ func (s *Session) setInspect(ctx context.Context, q *InspectRequest) (*Empty, er
 	})
 }
 
-// shown is the image whose activations are shown.
-func (s *Session) shown() []byte {
+// shown is the image whose activations are shown, and its class if that is known.
+func (s *Session) shown() (image []byte, label int) {
 	i := &s.inspect
 	if i.pixels != nil {
-		return i.pixels
+		return i.pixels, -1
 	}
 	if s.test != nil && s.test.N > 0 {
-		return s.test.Image(((i.sample % s.test.N) + s.test.N) % s.test.N)
+		at := ((i.sample % s.test.N) + s.test.N) % s.test.N
+		return s.test.Image(at), int(s.test.Labels[at])
 	}
-	return make([]byte, pixels)
+	return make([]byte, pixels), -1
 }
 
 // compileFlat makes the program that returns all parameters and their
@@ -186,12 +187,12 @@ func (s *Session) look(deep bool) error {
 		begin = time.Now()
 	}
 	m := s.model
-	image := s.shown()
+	image, label := s.shown()
 	acts, _, err := s.run1(image)
 	if err != nil {
 		return err
 	}
-	e := &InspectEvent{Step: m.steps, Pixels: image}
+	e := &InspectEvent{Step: m.steps, Pixels: image, Label: label}
 	for k, l := range m.layers {
 		v := LayerView{Name: l.name}
 		if p := i.parts[l.name]; p != nil && i.model == m {

@@ -318,13 +318,18 @@ func (s *Session) weights(ctx context.Context, q *WeightsRequest) (*WeightsResul
 	})
 }
 
-func (s *Session) save(ctx context.Context, _ *Empty) (*SaveResult, error) {
+func (s *Session) save(ctx context.Context, q *SaveRequest) (*SaveResult, error) {
 	r := &SaveResult{}
 	return r, s.do(ctx, s.quick, func() error {
 		if err := s.haveModel(); err != nil {
 			return err
 		}
 		m := s.model
+		if q.Own {
+			if m = s.own; m == nil {
+				return hinted("Choose a preset.", errors.New("there is no network of your own yet"))
+			}
+		}
 		info := train.Info{
 			Recipe: recipes.Layers.Name, Layers: m.spec, Options: m.options, Preprocessing: m.prep, Classes: m.classes,
 			Data: m.data, State: train.State{Step: m.steps, Done: true}, Test: m.score,
@@ -360,12 +365,11 @@ func readModel(name string, b []byte) (*model, error) {
 	mod, info, err := train.ReadModel(name, bytes.NewReader(b), int64(len(b)))
 	switch {
 	case errors.Is(err, safetensors.ErrFormat), errors.Is(err, safetensors.ErrTruncated):
-		// The package's advice is for those who write such files.
-		detail := err.Error()
-		if e := (*safetensors.Error)(nil); errors.As(err, &e) {
-			detail = e.Detail
+		// What exactly is wrong with the bytes is for those who write such files.
+		if errors.Is(err, safetensors.ErrTruncated) {
+			return nil, hinted(advice, fmt.Errorf("%s is not a model file, or is cut short", name))
 		}
-		return nil, hinted(advice, fmt.Errorf("%s is not a model file, or a damaged one: %s", name, detail))
+		return nil, hinted(advice, fmt.Errorf("%s is not a model file, or a damaged one", name))
 	case err != nil:
 		return nil, hinted(advice, fmt.Errorf("this model cannot be used: %w", err))
 	}

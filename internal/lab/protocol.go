@@ -90,11 +90,13 @@ type ModelInfo struct {
 	Classes []string    `json:"classes"`
 }
 
-// TrainConfig is everything that decides a run's result.
+// TrainConfig is everything that decides a run's result. EndFactor is the share
+// of LR that a falling schedule ends at: optimizers differ in their rates by
+// powers of ten, so an end in absolute numbers would be that of one of them.
 type TrainConfig struct {
 	Optimizer      string  `json:"optimizer"`
 	LR             float64 `json:"lr"`
-	MinLR          float64 `json:"minLr"`
+	EndFactor      float64 `json:"endFactor"`
 	Schedule       string  `json:"schedule"`
 	Batch          int     `json:"batch"`
 	Epochs         int     `json:"epochs"`
@@ -117,18 +119,24 @@ type TrainConfig struct {
 }
 
 // StartRequest begins a run. It starts from the initial weights of the
-// configuration's seed, or with Keep from the present ones.
+// configuration's seed, or with Keep from the present ones. Epoch is how many
+// epochs those were trained for: the order of the images and the random numbers
+// go on from there, and so does the optimizer, if its state is still that of
+// these weights.
 type StartRequest struct {
 	Config TrainConfig `json:"config"`
 	Keep   bool        `json:"keep,omitempty"`
+	Epoch  int         `json:"epoch,omitempty"`
 }
 
-// StartResult says what was compiled.
+// StartResult says what was compiled. Resumed tells that the optimizer goes on
+// with the state that it had.
 type StartResult struct {
 	Run       int     `json:"run"`
 	CompileMs float64 `json:"compileMs"`
 	Kernels   int     `json:"kernels"`
 	Steps     int     `json:"steps"`
+	Resumed   bool    `json:"resumed"`
 }
 
 // CompileEvent is the progress of compiling, in kernels; before their number is
@@ -165,10 +173,11 @@ type AugmentRequest struct {
 	Rows    int     `json:"rows"`
 }
 
-// AugmentResult holds training images, one of each class, and Rows times as
-// many made of them, row by row; each has 784 bytes.
+// AugmentResult holds training images, one of each class, with their labels,
+// and Rows times as many made of them, row by row; each has 784 bytes.
 type AugmentResult struct {
 	Originals []byte `json:"originals"`
+	Labels    []byte `json:"labels"`
 	Pixels    []byte `json:"pixels"`
 }
 
@@ -181,7 +190,7 @@ type StepRequest struct {
 // given stays.
 type SetRequest struct {
 	LR          *float64 `json:"lr,omitempty"`
-	MinLR       *float64 `json:"minLr,omitempty"`
+	EndFactor   *float64 `json:"endFactor,omitempty"`
 	WeightDecay *float64 `json:"weightDecay,omitempty"`
 	Momentum    *float64 `json:"momentum,omitempty"`
 }
@@ -240,10 +249,11 @@ type InspectRequest struct {
 }
 
 // InspectEvent shows the network as it is after Step updates. Pixels are the
-// picture that the activations are of.
+// picture that the activations are of, Label its class, -1 for a drawing.
 type InspectEvent struct {
 	Step   int         `json:"step"`
 	Pixels []byte      `json:"pixels"`
+	Label  int         `json:"label"`
 	Layers []LayerView `json:"layers"`
 }
 
@@ -360,6 +370,12 @@ type Mistake struct {
 	Predicted   int     `json:"predicted"`
 	Probability float64 `json:"probability"`
 	Pixels      []byte  `json:"pixels"`
+}
+
+// SaveRequest asks for a file of the network in place, or with Own of the
+// visitor's own.
+type SaveRequest struct {
+	Own bool `json:"own,omitempty"`
 }
 
 // SaveResult is a model file, which weft eval and weft predict read as well.

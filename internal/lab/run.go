@@ -11,6 +11,7 @@ import (
 	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/internal/webgpu"
 	"github.com/weft-ml/weft/nn"
+	"github.com/weft-ml/weft/optim"
 	"github.com/weft-ml/weft/tensor"
 	"github.com/weft-ml/weft/train"
 	"github.com/weft-ml/weft/train/recipes"
@@ -28,6 +29,8 @@ const (
 	eventEvery = 100 * time.Millisecond
 	// rateWindow is what steps per second are averaged over.
 	rateWindow = 2 * time.Second
+	// maxEpochs bounds what a run may say came before it.
+	maxEpochs = 1 << 20
 )
 
 // run is one training run. The owner of the device drives it, submit by
@@ -41,12 +44,13 @@ type run struct {
 	data   *data.Dataset
 	state  string
 	begin  int // updates that the weights had seen before the run
+	first  int // epochs that they were trained for
 
 	submitted, done int // updates of the run
 	flying          int // submits
 	budget          int // updates that a paused run has been asked for
 	waiters         []chan struct{}
-	epoch           int // finished
+	epoch           int // finished, of this run
 	epochLoss       float64
 	epochAccuracy   float64
 	epochSteps      int
@@ -72,7 +76,7 @@ var (
 // options translates a configuration; they are what weft train would be given.
 func (c *TrainConfig) options() (train.Options, error) {
 	o := train.Options{
-		Epochs: c.Epochs, Batch: c.Batch, Optimizer: c.Optimizer, LR: c.LR, MinLR: c.MinLR, Schedule: c.Schedule,
+		Epochs: c.Epochs, Batch: c.Batch, Optimizer: c.Optimizer, LR: c.LR, MinLR: c.LR * c.EndFactor, Schedule: c.Schedule,
 		WeightDecay: c.WeightDecay, LabelSmoothing: c.LabelSmoothing, ValFraction: c.ValFraction, KeepLast: true,
 		Warmup: c.Warmup, EMA: c.EMA, Augment: train.Augment{Shift: c.Shift, Rotate: c.Rotate, Scale: c.Scale, Nearest: c.Nearest},
 	}
@@ -85,6 +89,9 @@ func (c *TrainConfig) options() (train.Options, error) {
 		if o.Momentum = c.Momentum; o.Momentum == 0 {
 			o.Momentum = 0.95
 		}
+	}
+	if !(c.EndFactor >= 0 && c.EndFactor <= 1) {
+		return o, fmt.Errorf("end factor: %v, want a share of the learning rate, from 0 to 1", c.EndFactor)
 	}
 	if c.Seed < 0 {
 		return o, fmt.Errorf("seed: %d, want 0 or more", c.Seed)
@@ -110,6 +117,18 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 		if len(m.classes) != len(s.train.Classes) {
 			return hinted("Make a network for this data.", fmt.Errorf("the network knows %d classes, the data has %d", len(m.classes), len(s.train.Classes)))
 		}
+		if q.Epoch < 0 || q.Epoch > maxEpochs {
+			return fmt.Errorf("epoch %d, want 0 to %d", q.Epoch, maxEpochs)
+		}
+		var before *snapshot
+		if q.Keep && s.run != nil && s.run.model == m {
+			if err := s.drain(); err != nil {
+				return err
+			}
+			if before, err = takeSnapshot(s.run.steps.Variables()); err != nil {
+				return err
+			}
+		}
 		s.endRun()
 		s.adopt(m)
 		begin := time.Now()
@@ -125,12 +144,20 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 		m.prep, m.classes, m.options, m.score = prep, s.train.Classes, o, nil
 		m.data = train.DataInfo{Name: s.train.Name, Source: s.train.Source, N: s.train.N, Synthetic: s.train.Synthetic}
 		if q.Keep {
-			t.begin = m.steps
+			t.begin, t.first = m.steps, q.Epoch
 		} else if err := m.reset(o); err != nil {
 			return err
 		}
 		m.steps = t.begin
 		if err := t.compile(s); err != nil {
+			return err
+		}
+		if r.Resumed = before.fits(t.steps.Variables()); r.Resumed {
+			if err := before.restore(t.steps.Variables()); err != nil {
+				return err
+			}
+		}
+		if err := t.steps.Seek(t.first, 0); err != nil {
 			return err
 		}
 		s.run = t
@@ -141,7 +168,7 @@ func (s *Session) start(ctx context.Context, q *StartRequest) (*StartResult, err
 		t.restartClock()
 		kernels := t.steps.Program().KernelCount()
 		s.opts.Emit("compile", &CompileEvent{kernels, kernels})
-		*r = StartResult{Run: t.id, CompileMs: since(begin), Kernels: kernels, Steps: t.steps.Total()}
+		*r = StartResult{Run: t.id, CompileMs: since(begin), Kernels: kernels, Steps: t.steps.Total(), Resumed: r.Resumed}
 		return nil
 	})
 }
@@ -169,9 +196,19 @@ func (t *run) compile(s *Session) (err error) {
 		}
 		m.average, c.Average = average.(nn.Sequential), average
 	}
-	t.steps, err = train.NewSteps(c)
+	if t.steps, err = train.NewSteps(c); err != nil {
+		return err
+	}
+	t.steps.Rate = t.schedule()
 	t.chunk, t.depth = 1, inFlight
-	return err
+	return nil
+}
+
+// schedule is the learning rate of an update, counted over the epochs before
+// the run, too: the schedule itself begins with the run.
+func (t *run) schedule() optim.Schedule {
+	rate, before := t.steps.Schedule(t.opts), t.first*t.steps.PerEpoch()
+	return func(update int) float64 { return rate(update - before) }
 }
 
 // rebuild goes on from the last snapshot on another device.
@@ -192,7 +229,7 @@ func (t *run) rebuild(s *Session) error {
 	t.flying, t.budget = 0, 0
 	t.submitted, t.done = c.steps, c.steps
 	t.model.steps = t.begin + t.done
-	if err := t.steps.Seek(c.epoch, c.batch); err != nil {
+	if err := t.steps.Seek(t.first+c.epoch, c.batch); err != nil {
 		return err
 	}
 	t.epoch, t.epochSteps, t.epochLoss, t.epochAccuracy = c.epoch, 0, 0, 0
@@ -392,7 +429,7 @@ func (s *Session) endEpoch() error {
 	t.epochLoss, t.epochAccuracy, t.epochSteps = 0, 0, 0
 	if t.epoch == t.opts.Epochs {
 		t.state, t.budget = Done, 0
-	} else if err := t.steps.Seek(t.epoch, 0); err != nil {
+	} else if err := t.steps.Seek(t.first+t.epoch, 0); err != nil {
 		return err
 	}
 	if err := s.snapshotRun(); err != nil {
@@ -412,7 +449,7 @@ func (s *Session) emitTrain(state string) {
 	if len(e.Losses) == 0 {
 		e.First = t.done
 	}
-	e.LR = t.steps.Rate(max(0, t.done-1))
+	e.LR = t.steps.Rate(t.first*t.steps.PerEpoch() + max(0, t.done-1))
 	e.StepsPerSecond = t.rate.perSecond()
 	e.ImagesPerSecond = e.StepsPerSecond * float64(t.opts.Batch)
 	if e.StepsPerSecond > 0 {

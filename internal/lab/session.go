@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/weft-ml/weft/data"
@@ -73,6 +74,7 @@ type Session struct {
 	quick, slow chan *task
 	quit        chan struct{}
 	ended       chan struct{}
+	wishes      atomic.Int64 // data sets that were asked for
 
 	// All that follows belongs to the goroutine of loop.
 	base    string

@@ -109,7 +109,7 @@ func (b *bench) curve(run int) []float32 {
 var mlp = []LayerSpec{{Type: "linear", Units: 32}, {Type: "relu"}, {Type: "linear", Units: 10}}
 
 func config() TrainConfig {
-	return TrainConfig{Optimizer: "sgd", LR: 0.1, MinLR: 0.01, Schedule: "cosine", Batch: 32, Epochs: 2, Seed: 3, ValFraction: 0.1}
+	return TrainConfig{Optimizer: "sgd", LR: 0.1, EndFactor: 0.1, Schedule: "cosine", Batch: 32, Epochs: 2, Seed: 3, ValFraction: 0.1}
 }
 
 // ready opens a device, loads synthetic digits and makes a network.

@@ -13,13 +13,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"path"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/weft-ml/weft/data/mnist"
+	"github.com/weft-ml/weft/internal/regular"
 )
 
 const dataIndex = "/data/index.json"
@@ -88,7 +88,7 @@ func (d *dataSets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	file, err := os.Open(paths[f.index])
+	file, _, err := regular.Open(paths[f.index])
 	if err != nil {
 		f.set.forget()
 		http.Error(w, path.Base(r.URL.Path)+" is gone from the data folder; try again", http.StatusServiceUnavailable)

@@ -7,15 +7,21 @@ package site
 
 import (
 	"encoding/json"
+	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/weft-ml/weft/format/web"
 	"github.com/weft-ml/weft/format/web/webonnx"
 	"github.com/weft-ml/weft/internal/fetch"
+	"github.com/weft-ml/weft/internal/regular"
 )
 
 // Bounds of what is looked at: a folder of anything may be called models.
@@ -30,7 +36,7 @@ type served struct {
 	Title string `json:"title"`
 	Bytes int64  `json:"bytes"`
 
-	dir string
+	root, dir string // a data folder, and the model's in it
 }
 
 // modelFiles are what a page may ask for.
@@ -45,11 +51,11 @@ func findModels() []served {
 			continue // Most have none.
 		}
 		for _, e := range entries {
-			dir := filepath.Join(root, "models", e.Name())
+			dir := path.Join("models", e.Name())
 			if len(all) == mostModels || strings.HasPrefix(e.Name(), ".") || slices.ContainsFunc(all, func(m served) bool { return m.Name == e.Name() }) {
 				continue
 			}
-			if m, ok := modelIn(dir); ok {
+			if m, ok := modelIn(root, dir); ok {
 				m.Name = e.Name()
 				all = append(all, m)
 			}
@@ -69,14 +75,43 @@ func dataFolders() []string {
 	return roots
 }
 
-// modelIn reads what the list says of a model, if dir holds one.
-func modelIn(dir string) (served, bool) {
-	path := filepath.Join(dir, web.PlanFile)
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > mostPlan {
+// known are the models that plans were found to be of, which a plan of megabytes
+// is not parsed for again as long as its file is the same.
+var known sync.Map // of knownPlan, by path
+
+type knownPlan struct {
+	info  fs.FileInfo
+	model served
+	ok    bool
+}
+
+// modelIn reads what the list says of a model, if dir in root holds one. Links
+// that lead out of root are not followed.
+func modelIn(root, dir string) (served, bool) {
+	f, info, err := regular.OpenIn(root, path.Join(dir, web.PlanFile))
+	if err != nil {
 		return served{}, false
 	}
-	b, err := os.ReadFile(path)
+	defer f.Close()
+	if info.Size() > mostPlan {
+		return served{}, false
+	}
+	key := filepath.Join(root, dir)
+	if v, ok := known.Load(key); ok {
+		k := v.(knownPlan)
+		if os.SameFile(k.info, info) && k.info.Size() == info.Size() && k.info.ModTime().Equal(info.ModTime()) {
+			return k.model, k.ok
+		}
+	}
+	m, ok := readPlan(f, info)
+	m.root, m.dir = root, dir
+	known.Store(key, knownPlan{info, m, ok})
+	return m, ok
+}
+
+func readPlan(f io.Reader, info fs.FileInfo) (served, bool) {
+	parsed.Add(1)
+	b, err := io.ReadAll(io.LimitReader(f, mostPlan))
 	if err != nil {
 		return served{}, false
 	}
@@ -89,8 +124,11 @@ func modelIn(dir string) (served, bool) {
 	if json.Unmarshal(b, &p) != nil || p.Format != "weft-web" || p.Weights.File != web.WeightsFile {
 		return served{}, false
 	}
-	return served{Title: p.Model, Bytes: int64(p.Weights.Bytes) + info.Size(), dir: dir}, true
+	return served{Title: p.Model, Bytes: int64(p.Weights.Bytes) + info.Size()}, true
 }
+
+// parsed counts plans that were read, for a test.
+var parsed atomic.Int64
 
 const modelsPath = "/data/models/"
 
@@ -109,15 +147,11 @@ func serveModel(w http.ResponseWriter, r *http.Request) bool {
 	if i < 0 {
 		return false
 	}
-	f, err := os.Open(filepath.Join(models[i].dir, file))
+	f, info, err := regular.OpenIn(models[i].root, path.Join(models[i].dir, file))
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("Content-Type", contentType(file))
 	http.ServeContent(w, r, "", info.ModTime(), f)

@@ -11,9 +11,11 @@ package site
 
 import (
 	"embed"
+	"github.com/weft-ml/weft/internal/regular"
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 )
 
 // The folder holds nothing but a placeholder until `make lab` has filled it.
@@ -49,7 +51,25 @@ func Dir(path string) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return root.FS(), nil
+	return folder(path), root.Close()
+}
+
+// folder is a folder by its path: an export that replaces it as a whole is
+// served from then on.
+type folder string
+
+func (f folder) Open(name string) (fs.File, error) {
+	file, _, err := regular.OpenIn(string(f), name)
+	return file, err
+}
+
+func (f folder) Stat(name string) (fs.FileInfo, error) {
+	root, err := os.OpenRoot(string(f))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.Stat(filepath.FromSlash(name))
 }
 
 // Options of a server. The zero value serves the embedded site and data that

@@ -52,18 +52,20 @@ for (const webgpu of [true, false]) {
       await ready(page);
       const complaints = [];
       await page.getByRole('button', { name: 'CNN', exact: true }).click();
-      await page.getByText(/^87.850 parameters, 26\.4.MFLOP a picture/).waitFor();
+      await page.getByText(/^87.850 parameters, 26\.4.MFLOPs per picture/).waitFor();
       await page.getByRole('button', { name: 'Use the recipe that suits it' }).click();
       await page.getByRole('button', { name: 'Its recipe is in use' }).waitFor();
 
       // A kernel larger than what is left of the picture.
-      const kernel = page.getByRole('textbox', { name: 'Kernel of layer 9' });
+      const kernel = page.getByRole('textbox', { name: 'Kernel of Conv 4' });
       await kernel.fill('20');
-      await page.getByText('Layer 9, Conv: a kernel of 20 × 20 does not fit into a picture of 8 × 8').waitFor();
+      await kernel.press('Enter');
+      await page.getByText('Conv 4: a kernel of 20 × 20 does not fit into a picture of 8 × 8').waitFor();
       const start = page.getByRole('button', { name: 'Start', exact: true });
       assert.ok(await start.isDisabled());
       await kernel.fill('3');
-      await start.and(page.locator(':enabled')).waitFor();
+      await kernel.press('Enter');
+      await start.and(page.locator('[aria-disabled=false]')).waitFor();
 
       // The recipe turns, scales and shifts, so that there is a preview.
       const preview = page.getByTestId('augmented').locator('canvas');

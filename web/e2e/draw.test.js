@@ -66,7 +66,7 @@ for (const webgpu of [true, false]) {
           if (kind === 'touch' && digit !== 0) assert.equal(await page.evaluate(() => scrollY), scrolled, 'the page scrolled under the finger');
           await screenshot(page, `phone-${kind}-${digit}${webgpu ? '' : '-cpu'}`);
           await clear.tap();
-          await clear.and(page.locator(':disabled')).waitFor();
+          await clear.and(page.locator('[aria-disabled=true]')).waitFor();
         }
       }
 

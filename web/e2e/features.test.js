@@ -5,18 +5,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { answered, open, screenshot, serve, trained, until, visit, PATIENCE } from './harness.js';
+import { answered, finished, open, screenshot, serve, trained, until, visit, PATIENCE } from './harness.js';
 import { ready, visitView } from './scenario.js';
 
 const network = (page) => page.getByRole('region', { name: 'Network' });
 const start = (page) => page.getByRole('button', { name: 'Start', exact: true });
-
-/** finished trains to the end and returns the last event. */
-async function finished(page, button = 'Start') {
-  await page.getByRole('button', { name: button, exact: true }).click();
-  await answered(page, 'start');
-  return trained(page, 'the end of the run', (e) => e.state === 'done');
-}
 
 describe('features', { timeout: 8 * PATIENCE }, () => {
   let server;
@@ -39,31 +32,35 @@ describe('features', { timeout: 8 * PATIENCE }, () => {
     await card.getByRole('button', { name: '784‑128‑10' }).click();
     await says(/101.770 parameters/);
     await card.getByRole('button', { name: 'Hidden layer' }).click();
-    await card.getByRole('textbox', { name: 'Units of layer 3' }).fill('16');
+    await card.getByRole('textbox', { name: 'Units of Linear 2' }).fill('16');
+    await card.getByRole('textbox', { name: 'Units of Linear 2' }).press('Enter');
     await says(/784 × 128 weights/);
     await says(`${(784 * 128 + 128 + 128 * 16 + 16 + 16 * 10 + 10).toString().slice(0, 3)}`);
-    await card.getByRole('button', { name: 'Remove layer 3' }).click();
+    await card.getByRole('button', { name: 'Remove Linear 2' }).click();
     await says(/101.770 parameters/);
-    await card.getByRole('textbox', { name: 'Units of layer 1' }).fill('0');
-    await start(page).and(page.locator(':disabled')).waitFor();
-    await card.getByRole('textbox', { name: 'Units of layer 1' }).fill('24');
-    await start(page).and(page.locator(':enabled')).waitFor();
+    const units = card.getByRole('textbox', { name: 'Units of Linear 1' });
+    await units.fill('0');
+    await units.press('Enter');
+    await start(page).and(page.locator('[aria-disabled=true]')).waitFor();
+    await units.fill('24');
+    await units.press('Enter');
+    await start(page).and(page.locator('[aria-disabled=false]')).waitFor();
 
     // The address holds all of it, also when it is pasted into an open lab.
     await until('the address', () => page.evaluate(() => location.hash.includes('net=24-relu-10')));
     const shared = page.url();
     await page.evaluate(() => (location.hash = '#/train?data=synthetic&net=48-tanh-10&b=128&e=1'));
-    await until('the pasted network', async () => (await card.getByRole('textbox', { name: 'Units of layer 1' }).inputValue()) === '48');
+    await until('the pasted network', async () => (await units.inputValue()) === '48');
     await page.goto('about:blank');
     await page.goto(shared);
     await ready(page);
-    assert.equal(await card.getByRole('textbox', { name: 'Units of layer 1' }).inputValue(), '24');
+    assert.equal(await units.inputValue(), '24');
 
     // Two runs in one chart, each under the pointer.
-    await finished(page);
+    await finished(page, () => start(page).click());
     await page.getByRole('textbox', { name: /^Learning rate/ }).fill('0.5');
     await page.getByRole('textbox', { name: /^Learning rate/ }).blur();
-    await finished(page);
+    await finished(page, () => start(page).click());
     const legend = page.getByRole('region', { name: 'Curves' });
     for (const label of ['#1 train', '#2 train', '#1 val', '#2 val']) await legend.getByText(label, { exact: false }).first().waitFor({ state: 'attached' });
     const chart = page.getByRole('img', { name: /^Loss/ });

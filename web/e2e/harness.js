@@ -192,6 +192,13 @@ export async function answered(page, type, patience = 2 * PATIENCE) {
   return answer;
 }
 
+/** finished presses a button that begins a run, and returns the last event of that run. */
+export async function finished(page, press) {
+  const before = (await lastTrain(page))?.run ?? 0;
+  await press();
+  return trained(page, 'the end of the run', (e) => e.run > before && e.state === 'done');
+}
+
 /** memory is what the tab holds once all garbage is collected: the JavaScript
  * heaps of the page and of its worker, the page's nodes and listeners, the worker's WebAssembly memory and Go heap,
  * and the GPU's buffers, in bytes. */

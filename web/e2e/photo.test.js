@@ -319,6 +319,35 @@ describe('photo, webgpu', { timeout: 8 * PATIENCE }, () => {
     await context.close();
   });
 
+  test('sample pictures are there, read right, and it is said what can be read', async () => {
+    const { page, context, errors } = await visit(browser, server);
+    await page.getByText(/^It knows 10 classes: airplane, automobile, bird, cat, .* truck\./).waitFor();
+    for (const name of ['cat', 'horse', 'bird', 'dog']) {
+      await page.getByRole('button', { name: `Sample picture: ${name}` }).click();
+      await until(`the ${name} to be read`, async () => (await page.getByTestId('picture').getAttribute('aria-label'))?.startsWith(`Your picture: ${name}, `) && (await page.getByTestId('top').locator('li').first().locator('.name').textContent()) === name);
+    }
+    await screenshot(page, 'photo-sample');
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test('names that do not fit are told, and used when they are shifted', async () => {
+    const { page, context, errors } = await visit(browser, server);
+    const names = json('plan.json').classes.map((_, i) => `thing ${i}`);
+    const text = (list) => file('labels.txt', Buffer.from(list.join('\n')), 'text/plain');
+    const onnx = part('photo.onnx');
+    await modelInput(page).setInputFiles([onnx, text(names.slice(0, 2))]);
+    await page.getByText(`labels.txt has 2 names, but the model has ${names.length} answers: the names are not used.`).waitFor();
+    await modelInput(page).setInputFiles([onnx, text(names.slice(1))]);
+    await page.getByRole('button', { name: 'Use the names, shifted by one' }).click();
+    await page.getByText(`It knows ${names.length} classes: background, thing 1, `).waitFor();
+    // They stay with the model.
+    await page.reload();
+    await page.getByText(`It knows ${names.length} classes: background, thing 1, `).waitFor();
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
   test('an ONNX file', async () => {
     const { page, context, errors } = await visit(browser, server);
     await modelInput(page).setInputFiles(join(folder, 'photo.onnx'));

@@ -17,7 +17,7 @@ export const DIGITS = {
 export async function ready(page) {
   await answered(page, 'init');
   await answered(page, 'data');
-  await page.getByRole('button', { name: 'Start', exact: true }).and(page.locator(':enabled')).waitFor();
+  await page.getByRole('button', { name: 'Start', exact: true }).and(page.locator('[aria-disabled=false]')).waitFor();
 }
 
 /** visitView goes to a view and waits until it is the one that is shown. */
@@ -107,7 +107,7 @@ export async function keep(page, { name, digits }) {
   await alert.waitFor();
   await screenshot(page, `${name}-bad-file`);
   // And the lab is still alive.
-  await page.getByRole('button', { name: 'Start', exact: true }).and(page.locator(':enabled')).waitFor();
+  await page.getByRole('button', { name: 'Start', exact: true }).and(page.locator('[aria-disabled=false]')).waitFor();
 }
 
 /** winner tells whether a digit has the largest probability on the page. */

@@ -42,7 +42,7 @@ func TestModule(t *testing.T) {
 	}
 }
 
-// TestWeight holds the JavaScript of an export to 12 KB.
+// TestWeight holds the JavaScript of an export to 12.5 KB, of which named tensors are half a KB.
 func TestWeight(t *testing.T) {
 	total := 0
 	for _, name := range []string{ModuleFile, "page.js"} {
@@ -58,7 +58,7 @@ func TestWeight(t *testing.T) {
 		t.Logf("%s: %d bytes, %d compressed", name, len(text), b.Len())
 		total += b.Len()
 	}
-	if total > 12000 {
+	if total > 12500 {
 		t.Errorf("%d bytes of compressed JavaScript", total)
 	}
 }

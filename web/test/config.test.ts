@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clamped, decode, decodeLayers, DEFAULTS, defaultSetup, encode, type Setup } from '../src/lib/config';
+import { decode, decodeLayers, DEFAULTS, defaultSetup, encode, read, type Setup } from '../src/lib/config';
 import { encodeLayers } from '../src/lib/layers';
 import { costs, fault, PRESETS, shape, totals, trainingBytes } from '../src/lib/network';
 import { href, parse } from '../src/lib/route';
@@ -14,7 +14,7 @@ describe('the address', () => {
     const setup: Setup = {
       source: 'fashion',
       layers: [{ type: 'conv', channels: 8, kernel: 5, stride: 2, padding: 1 }, { type: 'gelu' }, { type: 'batchnorm' }, { type: 'avgpool', kernel: 3, stride: 1 }, { type: 'dropout', p: 0.25 }, { type: 'flatten' }, { type: 'linear', units: 10 }],
-      config: { optimizer: 'muon', lr: 0.0123, minLr: 1e-6, schedule: 'onecycle', batch: 256, epochs: 3, seed: 77, weightDecay: 5e-4, momentum: 0.95, labelSmoothing: 0.1, valFraction: 0.2, warmup: 0.05, ema: 0.998, rotate: 12, scale: 0.2, shift: 0.05, nearest: true },
+      config: { optimizer: 'muon', lr: 0.0123, endFactor: 0.003, schedule: 'onecycle', batch: 256, epochs: 3, seed: 77, weightDecay: 5e-4, momentum: 0.95, labelSmoothing: 0.1, valFraction: 0.2, warmup: 0.05, ema: 0.998, rotate: 12, scale: 0.2, shift: 0.05, nearest: true },
     };
     expect(decode(encode(setup))).toEqual(setup);
     expect(decode(parse(href('draw', encode(setup))).query)).toEqual(setup);
@@ -38,10 +38,16 @@ describe('the address', () => {
     expect(decode('aug=1&rot=20').config.rotate).toBe(20);
   });
 
-  it('moves numbers into their range', () => {
-    const { config } = decode('lr=1000&b=0&e=2.6&m=5&v=0.9');
-    expect(config).toMatchObject({ lr: 10, batch: 1, epochs: 3, momentum: 0.999, valFraction: 0.5 });
-    expect(clamped('lr', NaN)).toBe(DEFAULTS.lr);
+  it('says what it could not use', () => {
+    expect(read('net=99999999&opt=zzz&lr=-4&e=1e9')).toEqual({ setup: defaultSetup(), ignored: ['net=99999999', 'opt=zzz', 'lr=-4', 'e=1e9'] });
+    expect(read('lr=1000&b=0&e=2.6&m=5&v=0.4')).toMatchObject({ setup: { config: { lr: DEFAULTS.lr, batch: DEFAULTS.batch, epochs: 3, momentum: DEFAULTS.momentum, valFraction: 0.4 } }, ignored: ['lr=1000', 'b=0', 'm=5'] });
+    expect(read('lr=0.1&opt=adam&more=1').ignored).toEqual([]);
+  });
+
+  it('reads the lowest rate of older addresses as a share', () => {
+    expect(decode('lr=0.5&lr0=0.05').config.endFactor).toBe(0.1);
+    expect(decode('opt=adam&lr=0.001&lr0=0.001').config.endFactor).toBe(1);
+    expect(read('lr=0.001&lr0=0.01')).toMatchObject({ setup: { config: { endFactor: DEFAULTS.endFactor } }, ignored: ['lr0=0.01'] });
   });
 
   it('limits sizes that would exhaust a device', () => {
@@ -77,7 +83,7 @@ describe('costs', () => {
   it('says what is wrong with a network', () => {
     expect(fault([])).toContain('empty');
     expect(fault([{ type: 'linear', units: 12 }])).toContain('10 units');
-    expect(fault([{ type: 'linear', units: 1.5 }, { type: 'linear', units: 10 }])).toContain('Layer 1');
+    expect(fault([{ type: 'linear', units: 1.5 }, { type: 'linear', units: 10 }])).toContain('Linear 1');
     expect(fault([{ type: 'dropout', p: 1 }, { type: 'linear', units: 10 }])).toContain('dropout');
   });
 });

@@ -29,15 +29,15 @@ describe('a picture on its way', () => {
   });
 
   it.each([
-    ['c8k29-flat-10', 'Layer 1, Conv: the kernel'],
-    ['c8k5-max2-max2-max2-c8k4-flat-10', 'Layer 5, Conv: a kernel of 4 × 4 does not fit into a picture of 3 × 3. Make it smaller'],
-    ['c8k5-10', 'Layer 2, Linear: its input is a picture of 8 × 24 × 24. Put Flatten before it.'],
-    ['flat-c8k3-flat-10', 'Layer 2, Conv: it needs a picture'],
-    ['flat-flat-10', 'Layer 2, Flatten: its input is flat already'],
-    ['max2p2-flat-10', 'Layer 1, Max pool: a padding of 2'],
-    ['c0k3-flat-10', 'Layer 1, Conv: channels'],
-    ['max28-max2-flat-10', 'Layer 2, Max pool: a kernel of 2 × 2 does not fit into a picture of 1 × 1'],
-    ['max28-max2p1-max3-flat-10', 'Layer 3, Max pool: a kernel of 3 × 3 does not fit into a picture of 1 × 1'],
+    ['c8k29-flat-10', 'Conv 1: the kernel'],
+    ['c8k5-max2-max2-max2-c8k4-flat-10', 'Conv 2: a kernel of 4 × 4 does not fit into a picture of 3 × 3. Make it smaller'],
+    ['c8k5-10', 'Linear 1: its input is a picture of 8 × 24 × 24. Put Flatten before it.'],
+    ['flat-c8k3-flat-10', 'Conv 1: it needs a picture'],
+    ['flat-flat-10', 'Flatten: its input is flat already'],
+    ['max2p2-flat-10', 'Max pool 1: a padding of 2'],
+    ['c0k3-flat-10', 'Conv 1: channels'],
+    ['max28-max2-flat-10', 'Max pool 2: a kernel of 2 × 2 does not fit into a picture of 1 × 1'],
+    ['max28-max2p1-max3-flat-10', 'Max pool 3: a kernel of 3 × 3 does not fit into a picture of 1 × 1'],
   ])('stops where %s does not fit', (text, message) => {
     expect(fault(of(text))).toContain(message);
   });

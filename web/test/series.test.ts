@@ -19,6 +19,21 @@ describe('Series', () => {
     for (let i = 1; i < values.length; i++) expect(values[i] as number).toBeGreaterThan(values[i - 1] as number);
   });
 
+  it('has no point beyond its last step', () => {
+    const s = new Series(8);
+    for (let i = 0; i < 13; i++) s.add(i, i);
+    expect(s.points()).toEqual({ steps: [1.5, 3.5, 5.5, 7.5, 9.5, 11.5, 13], values: [0.5, 2.5, 4.5, 6.5, 8.5, 10.5, 12] });
+  });
+
+  it('comes back from what is stored', () => {
+    const s = new Series();
+    for (let i = 0; i < 3001; i++) s.add(i, Math.sin(i));
+    const again = Series.restore(structuredClone(s.data()));
+    expect(again.points(0.5)).toEqual(s.points(0.5));
+    for (const each of [s, again]) for (let i = 3001; i < 9000; i++) each.add(i, Math.sin(i));
+    expect(again.points(0)).toEqual(s.points(0));
+  });
+
   it('passes over what is no number', () => {
     const s = new Series();
     s.add(0, NaN);

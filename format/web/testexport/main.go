@@ -55,6 +55,9 @@ func main() {
 	if err := writeDigits(filepath.Join(*out, "digits.json")); err != nil {
 		fail(err)
 	}
+	if err := writeNamed(filepath.Join(*out, "named")); err != nil {
+		fail(err)
+	}
 	for _, name := range strings.Split(*names, ",") {
 		for _, f16 := range []bool{false, true} {
 			dir := filepath.Join(*out, name)

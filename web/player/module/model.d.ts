@@ -39,7 +39,8 @@ export interface ClassProbability {
 
 export interface Model {
   /** The network's output, a row for each input: for a classifier the logits.
-   * Several calls may be under way. */
+   * Several calls may be under way. Where info.output.dtype is "int32" or "bool"
+   * it is an Int32Array in truth. */
   (x: Input | Input[]): Promise<Float32Array>;
   /** Softmax of each row of results. */
   probabilities(y: Float32Array): Float32Array;
@@ -58,7 +59,7 @@ export interface Model {
     classes: string[];
     /** shape is [channels, height, width]. */
     input: { shape: number[]; scale: number; mean: number[]; std: number[]; fit: "digit" | "crop"; resize?: number };
-    output: { shape: number[] };
+    output: { shape: number[]; dtype?: "int32" | "bool" };
     batches: number[];
     /** The names that explain takes, and what each leaves. */
     explains: { name: string; results: { name: string; shape: number[] }[] }[];
@@ -73,8 +74,35 @@ export interface Explanation {
   data: Float32Array;
 }
 
-/** Loads the model in the folder url, by default that of this module. */
-export function load(url?: string | URL, options?: LoadOptions): Promise<Model>;
+/** An input or a result of a model of several: shape is without the samples. */
+export interface Port {
+  name: string;
+  dtype: "float32" | "int32" | "bool";
+  shape: number[];
+  /** There are as many of these as samples, one after the other. */
+  samples: boolean;
+}
+
+/** A model of several inputs, or whose results are no rows of float32: it takes
+ * and gives tensors by name. Names of inputs and results may be said:
+ * load<NamedModel<"ids" | "mask", "logits">>(). */
+export interface NamedModel<Inputs extends string = string, Outputs extends string = string> {
+  (feeds: Record<Inputs, ArrayLike<number | bigint>>): Promise<Record<Outputs, Float32Array | Int32Array>>;
+  close(): void;
+  readonly info: {
+    model: string;
+    classes: string[];
+    inputs: Port[];
+    /** Results of int32 and bool are Int32Arrays. */
+    outputs: Port[];
+    batches: number[];
+    adapter: Model["info"]["adapter"];
+  };
+}
+
+/** Loads the model in the folder url, by default that of this module. Models of
+ * pictures are Models, those whose plan.json has "inputs" NamedModels. */
+export function load<M extends Model | NamedModel = Model>(url?: string | URL, options?: LoadOptions): Promise<M>;
 
 /** What load and the model throw. */
 export class WeftError extends Error {}

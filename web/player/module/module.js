@@ -54,10 +54,15 @@ export async function load(url = new URL(".", import.meta.url), options = {}) {
   };
   const first = await alive();
   if (options.batch > 1) await first.program(first.largest);
+  const close = () => {
+    closed = true;
+    engine?.then((e) => e.player.close(), () => {});
+  };
+  if (plan.inputs) return named(plan, first, alive, close);
 
   const net = async (x) => {
     const { data, n } = await tensorOf(plan.input, x, size);
-    const out = new Float32Array(n * count);
+    const out = new (arrayOf(plan.output.dtype))(n * count);
     const most = Math.max(first.largest, Math.floor(GROUP_BYTES / (4 * size)));
     const parts = [];
     for (let at = 0; at < n; at += most) {
@@ -96,12 +101,33 @@ export async function load(url = new URL(".", import.meta.url), options = {}) {
       return { data, width, height };
     },
     /** Frees the GPU's memory. */
-    close() {
-      closed = true;
-      engine?.then((e) => e.player.close(), () => {});
-    },
+    close,
   });
 }
+
+/** A network that takes and gives tensors by name. What has rows for samples is
+ * cut into the programs' batches; the rest goes to each of them. */
+function named(plan, first, alive, close) {
+  const length = (p) => p.shape.reduce((a, b) => a * b, 1), names = plan.inputs.map((p) => p.name).join(", ");
+  const net = async (feeds) => {
+    for (const name of Object.keys(feeds ?? {})) if (!plan.inputs.some((p) => p.name === name)) throw new InputError(`no input ${name}; the model takes ${names}`);
+    let n;
+    const data = plan.inputs.map((p) => {
+      const x = feeds?.[p.name], size = length(p), want = `${p.samples ? "rows of " : ""}${size} numbers [${p.shape.join(", ")}]`;
+      if (x?.length === undefined) throw new InputError(`input ${p.name} is missing: give ${want}`);
+      const rows = x.length / size;
+      if (!(p.samples ? rows >= 1 && rows % 1 === 0 : rows === 1)) throw new InputError(`input ${p.name} has ${x.length} numbers; the model takes ${want}`);
+      if (p.samples && rows !== (n ??= rows)) throw new InputError(`input ${p.name} has ${rows} samples, others have ${n}`);
+      return (p.dtype === "float32" ? Float32Array : Int32Array).from(x, Number);
+    });
+    return (await alive()).runNamed(plan, data, n ?? 1, length);
+  };
+  const { model, classes, inputs, outputs } = plan;
+  return Object.assign(net, { info: { model, classes, inputs, outputs, batches: first.batches, adapter: first.adapter, explains: [] }, close });
+}
+
+/** The array of a result's type. */
+const arrayOf = (dtype) => (dtype === "int32" || dtype === "bool" ? Int32Array : Float32Array);
 
 /** Tensors and lists of them, or pictures and lists of them, as {data, n}. */
 async function tensorOf(input, x, size) {
@@ -165,8 +191,9 @@ class Engine {
       const [bytes] = await Promise.all([weights, e.program(1, (done, total) => progress({ phase: "kernels", done, total }))]);
       await e.upload(plan.weights, bytes);
       // A first run shows what WebGPU reports late, and spares the caller its cost.
-      const [size, count] = [plan.input.shape, plan.output.shape].map((s) => s.reduce((a, b) => a * b));
-      await e.run(new Float32Array(size), 1, size, count);
+      const length = ({ shape }) => shape.reduce((a, b) => a * b, 1);
+      if (plan.inputs) await e.runNamed(plan, plan.inputs.map((p) => new Float32Array(length(p))), 1, length);
+      else await e.run(new Float32Array(length(plan.input)), 1, length(plan.input), length(plan.output));
       return e;
     } catch (error) {
       const lost = e.player.lost;
@@ -177,6 +204,7 @@ class Engine {
 
   constructor(plan, adapter, player) {
     this.plan = plan.kernels.webgpu;
+    this.dtype = plan.output.dtype;
     const { software } = (this.adapter = describe(adapter));
     // Programs for this kind of adapter, the largest batch first.
     const kind = software ? "software" : "hardware";
@@ -206,9 +234,10 @@ class Engine {
   compiled(program, progress) {
     let p = this.ready.get(program);
     if (!p) {
-      const { input, output, results = [], class: kind = input } = program, used = program.groups.flatMap((g) => g.entries.map((e) => e[0]));
-      for (const i of [input, output, kind, ...results.map((r) => r.buffer), ...used]) this.buffers[i] ??= this.buffer(i);
-      p = this.player.load({ ...program, shaders: this.plan.shaders }, progress, this.buffers).then(({ steps }) => ({ steps, input: this.buffers[input], output: this.buffers[output] }));
+      const { input, output, inputs = [input], outputs = [output], results = [], class: kind = output } = program, used = program.groups.flatMap((g) => g.entries.map((e) => e[0]));
+      for (const i of [...inputs, ...outputs, kind, ...results.map((r) => r.buffer), ...used]) if (i >= 0) this.buffers[i] ??= this.buffer(i);
+      const at = (list) => list.map((i) => this.buffers[i]);
+      p = this.player.load({ ...program, shaders: this.plan.shaders }, progress, this.buffers).then(({ steps }) => ({ steps, input: this.buffers[input], output: this.buffers[output], inputs: at(inputs), outputs: at(outputs) }));
       this.ready.set(program, p);
     }
     return p;
@@ -273,7 +302,34 @@ class Engine {
       steps.push(...p.steps, { copy: [p.output, 0, back, 4 * at * count, 4 * m * count] });
       at += m;
     }
-    return this.finish(steps, back, bytes, parts.map(([p]) => p));
+    const y = await this.finish(steps, back, bytes, parts.map(([p]) => p));
+    return this.dtype ? new (arrayOf(this.dtype))(y.buffer) : y;
+  }
+
+  /** Results by name, of inputs in the plan's order. */
+  async runNamed({ inputs, outputs }, data, n, length) {
+    const { player } = this;
+    const parts = await Promise.all(this.split(n).map(async ([batch, m]) => [await this.program(batch), m]));
+    const sizes = outputs.map((p) => n * length(p)), bytes = 4 * sizes.reduce((a, b) => a + b), back = this.readback(bytes);
+    let at = 0, steps = [];
+    for (const [p, m] of parts) {
+      if (steps.length) player.replay(steps);
+      inputs.forEach(({ samples, ...port }, i) => {
+        if (!p.inputs[i]) return; // nothing reads it
+        const size = length(port);
+        player.write(p.inputs[i], 0, samples ? data[i].subarray(at * size, (at + m) * size) : data[i]);
+      });
+      let from = 0;
+      steps = [...p.steps, ...outputs.map((port, i) => {
+        const size = length(port), to = from + at * size;
+        from += sizes[i];
+        return { copy: [p.outputs[i], 0, back, 4 * to, 4 * m * size] };
+      })];
+      at += m;
+    }
+    const all = (await this.finish(steps, back, bytes, parts.map(([p]) => p))).buffer;
+    let from = 0;
+    return Object.fromEntries(outputs.map(({ name, dtype }, i) => [name, new (arrayOf(dtype))(all, 4 * from, sizes[i], (from += sizes[i]))]));
   }
 
   /** Runs steps of these programs that end in a buffer for results, and reads it. */

@@ -41,7 +41,8 @@ async function start() {
     $("about").textContent = "This model cannot run here.";
     return fail(e, hint);
   }
-  const { model, classes, input, adapter } = net.info;
+  const { model, classes, input, inputs, adapter } = net.info;
+  if (inputs) return (await import("./form.js")).form(net, fail);
   const digits = input.fit === "digit" && classes.length === 10 && classes.every((c, i) => c === String(i));
   document.title = $("title").textContent = model;
   $("about").textContent = digits ? "Draw a digit: everything happens in this page." : "Show it a picture: everything happens in this page, nothing is sent.";

@@ -84,6 +84,33 @@ for (const model of ["mnist-mlp", "mnist-mlp2", "mnist-cnn", "photo", "masks"]) 
   });
 }
 
+test("a network of several inputs takes and gives tensors by name", async () => {
+  const { net, InputError } = await open("named"), calls = json("named", "calls.json");
+  assert.deepEqual(net.info.inputs.map(({ name, dtype, shape, samples }) => [name, dtype, shape, samples]),
+    [["ids", "int32", [5], true], ["mask", "int32", [5], true], ["scale", "float32", [1, 4], false], ["unused", "float32", [2], true]]);
+  assert.deepEqual(net.info.outputs.map(({ name, dtype, shape }) => [name, dtype, shape]), [["mean", "float32", [4]], ["best", "int32", []], ["long", "bool", []]]);
+  // All at once: one sample, a whole batch, a batch and some.
+  const answers = await Promise.all([...calls, ...calls].map(({ feeds }) => net(feeds)));
+  answers.forEach((y, i) => {
+    const { results } = calls[i % calls.length];
+    near(y.mean, results.mean, 1e-4);
+    for (const name of ["best", "long"]) {
+      assert.ok(y[name] instanceof Int32Array, name);
+      assert.deepEqual(Array.from(y[name]), results[name], name);
+    }
+  });
+  const { feeds } = calls[1], wide = { ...feeds, ids: BigInt64Array.from(feeds.ids, BigInt) };
+  near((await net(wide)).mean, calls[1].results.mean, 1e-4);
+  for (const [wrong, message] of [
+    [undefined, /input ids is missing/], [{ ...feeds, mask: undefined }, /input mask is missing/], [{ ...feeds, other: [1] }, /no input other; the model takes ids, mask/],
+    [{ ...feeds, ids: [1, 2] }, /ids has 2 numbers; the model takes rows of 5/], [{ ...feeds, mask: [0, 0, 0, 0, 0] }, /mask has 1 samples, others have 16/], [{ ...feeds, scale: [1] }, /scale has 1 numbers/],
+  ]) {
+    await assert.rejects(net(wrong), (e) => e instanceof InputError && message.test(e.message), String(message));
+  }
+  net.close();
+  await assert.rejects(net(feeds), /closed/);
+});
+
 test("classes and probabilities", async () => {
   const { pixels, logits } = json("mnist-mlp", "expected.json");
   const { net } = await open("mnist-mlp", { batch: 8 });

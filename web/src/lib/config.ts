@@ -1,8 +1,8 @@
 // The whole set-up of a run fits in the address, so that sending the address is
 // sending the experiment. Only what differs from the defaults is written: most
-// addresses stay short enough to read. Whatever an address holds, decode gives
-// a set-up that can run: a number out of range is moved into it, and a word
-// that is not known is passed over.
+// addresses stay short enough to read. Whatever an address holds, read gives a
+// set-up that can run, and a list of what it could not use: a rate of -4 or an
+// unknown word has the default in its place, and the page says so.
 
 import { encodeLayers, parseLayers } from './layers';
 import { fault, sameLayers } from './network';
@@ -21,7 +21,7 @@ export const SOURCES: readonly DataSource[] = ['auto', 'mnist', 'fashion', 'synt
 export const DEFAULTS: Readonly<TrainConfig> = {
   optimizer: 'sgd',
   lr: 0.05,
-  minLr: 0.001,
+  endFactor: 0.02,
   schedule: 'cosine',
   batch: 32,
   epochs: 15,
@@ -43,7 +43,7 @@ export const DEFAULT_LAYERS: readonly LayerSpec[] = [{ type: 'linear', units: 12
 /** LIMITS are inclusive, and the same ones that the fields of the page show. */
 export const LIMITS = {
   lr: [1e-6, 10],
-  minLr: [0, 10],
+  endFactor: [0, 1],
   batch: [1, 4096],
   epochs: [1, 1000],
   seed: [0, 2 ** 31 - 1],
@@ -62,7 +62,7 @@ type NumberKey = keyof typeof LIMITS;
 const WHOLE: readonly NumberKey[] = ['batch', 'epochs', 'seed'];
 const SHORT: Record<NumberKey, string> = {
   lr: 'lr',
-  minLr: 'lr0',
+  endFactor: 'end',
   batch: 'b',
   epochs: 'e',
   seed: 's',
@@ -87,12 +87,11 @@ export function defaultSetup(): Setup {
   return { source: 'auto', layers: structuredClone(DEFAULT_LAYERS) as LayerSpec[], config: { ...DEFAULTS } };
 }
 
-/** clamped is value moved into its range, or the fallback where it is no number. */
-export function clamped(key: NumberKey, value: number, fallback: number = DEFAULTS[key]): number {
-  if (!Number.isFinite(value)) return fallback;
+/** within is value, rounded where only whole numbers make sense, if it is in its range. */
+function within(key: NumberKey, value: number): number | undefined {
   const [lo, hi] = LIMITS[key];
-  const inside = Math.min(hi, Math.max(lo, value));
-  return WHOLE.includes(key) ? Math.round(inside) : inside;
+  if (!(value >= lo && value <= hi)) return undefined;
+  return WHOLE.includes(key) ? Math.round(value) : value;
 }
 
 /** decodeLayers reads a network; undefined when the text is none that can run. */
@@ -116,21 +115,33 @@ export function encode(setup: Setup): string {
   return query.toString();
 }
 
-/** decode reads a query; whatever is missing or unreadable keeps its default. */
-export function decode(text: string): Setup {
+/** read reads a query. What is missing keeps its default, and so does what cannot be used, which ignored lists as it stands there. */
+export function read(text: string): { setup: Setup; ignored: string[] } {
   const query = new URLSearchParams(text);
   const setup = defaultSetup();
   const { config } = setup;
-  const word = <T extends string>(name: string, known: readonly T[], otherwise: T): T => known.find((k) => k === query.get(name)) ?? otherwise;
-  setup.source = word('data', SOURCES, setup.source);
-  setup.layers = decodeLayers(query.get('net') ?? '') ?? setup.layers;
-  config.optimizer = word('opt', OPTIMIZERS, config.optimizer);
-  config.schedule = word('sched', SCHEDULES, config.schedule);
+  const ignored: string[] = [];
+  /** take uses a part of the query, or puts it on the list. */
+  const take = <T>(name: string, parse: (value: string) => T | undefined, use: (value: T) => void): void => {
+    const value = query.get(name);
+    if (value === null) return;
+    const found = parse(value);
+    if (found === undefined) ignored.push(`${name}=${value}`);
+    else use(found);
+  };
+  const among = <T extends string>(known: readonly T[]) => (value: string) => known.find((k) => k === value);
+  const number = (key: NumberKey) => (value: string) => (value.trim() === '' ? undefined : within(key, Number(value)));
+  take('data', among(SOURCES), (source) => (setup.source = source));
+  take('net', decodeLayers, (layers) => (setup.layers = layers));
+  take('opt', among(OPTIMIZERS), (optimizer) => (config.optimizer = optimizer));
+  take('sched', among(SCHEDULES), (schedule) => (config.schedule = schedule));
   if (query.get('aug') === '1') Object.assign(config, AUGMENTED);
-  for (const key of Object.keys(SHORT) as NumberKey[]) {
-    const value = query.get(SHORT[key]);
-    if (value !== null && value.trim() !== '') config[key] = clamped(key, Number(value));
-  }
+  for (const key of Object.keys(SHORT) as NumberKey[]) take(SHORT[key], number(key), (value) => (config[key] = value));
+  // Before the end was a share of the rate it was a rate itself.
+  take('lr0', (value) => within('endFactor', Number(value) / config.lr), (share) => (config.endFactor = Number(share.toPrecision(6))));
   config.nearest = query.get('near') === '1';
-  return setup;
+  return { setup, ignored };
 }
+
+/** decode is the set-up of a query. */
+export const decode = (text: string): Setup => read(text).setup;

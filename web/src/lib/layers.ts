@@ -102,7 +102,7 @@ export function follow(layers: readonly LayerSpec[]): { costs: LayerCost[]; faul
   const costs: LayerCost[] = [];
   for (const [i, layer] of layers.entries()) {
     const next = through(layer, shape);
-    if (typeof next === 'string') return { costs, fault: `Layer ${i + 1}, ${LAYER_TITLES[layer.type]}: ${next}` };
+    if (typeof next === 'string') return { costs, fault: `${layerNames(layers)[i]}: ${next}` };
     costs.push(cost(layer, shape, next));
     shape = next;
   }
@@ -164,6 +164,15 @@ function parse(text: string): LayerSpec | undefined {
 export function parseLayers(text: string): LayerSpec[] | undefined {
   const list = text.split('-').map(parse);
   return list.includes(undefined) ? undefined : (list as LayerSpec[]);
+}
+
+/** layerNames are what the layers of an editor are called: by kind and number, as the worker and layerName do. */
+export function layerNames(layers: readonly LayerSpec[]): string[] {
+  const seen: Partial<Record<LayerSpec['type'], number>> = {};
+  return layers.map(({ type }) => {
+    const n = (seen[type] = (seen[type] ?? 0) + 1);
+    return type === 'flatten' ? LAYER_TITLES[type] : `${LAYER_TITLES[type]} ${n}`;
+  });
 }
 
 /** layerName is how people call a layer of the worker's: Conv 2 for conv2. */

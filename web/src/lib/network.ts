@@ -1,6 +1,6 @@
 // Whole networks: the ones to begin with, what they cost, what is wrong with them.
 
-import { encodeLayers, follow, INPUTS, parseLayers, type LayerCost } from './layers';
+import { encodeLayers, follow, INPUTS, layerNames, parseLayers, type LayerCost } from './layers';
 import type { LayerSpec, Optimizer, TrainConfig } from './protocol';
 
 export const CLASSES = 10;
@@ -30,7 +30,7 @@ export const PRESETS: readonly Preset[] = [
     title: 'LeNet',
     about: 'A small convolutional network, after LeCun’s of 1998, that is quick in a tab.',
     layers: of('c6k5-relu-max2-c16k5-relu-max2-flat-84-relu-10'),
-    recipe: { optimizer: 'adamw', lr: 0.002, minLr: 0.0001, weightDecay: 0.01, batch: 64, epochs: 6, ema: 0 },
+    recipe: { optimizer: 'adamw', lr: 0.002, endFactor: 0.05, weightDecay: 0.01, batch: 64, epochs: 6, ema: 0 },
   },
   {
     id: 'cnn',
@@ -38,7 +38,7 @@ export const PRESETS: readonly Preset[] = [
     about: 'Four convolutions with batch norm, the recipe mnist-cnn. Above 99 % on MNIST, and slow without a graphics card.',
     layers: of('c32k5-silu-c32k5-silu-bn-max2-c64k3-silu-c64k3-silu-bn-max2-flat-10'),
     recipe: {
-      optimizer: 'muon', lr: 0.003, minLr: 0, schedule: 'cosine', warmup: 0.02, momentum: 0.95, weightDecay: 0.02, ema: 0.998,
+      optimizer: 'muon', lr: 0.003, endFactor: 0, schedule: 'cosine', warmup: 0.02, momentum: 0.95, weightDecay: 0.02, ema: 0.998,
       batch: 64, epochs: 7, rotate: 15, scale: 0.1, shift: 0.1, nearest: false, labelSmoothing: 0,
     },
   },
@@ -82,7 +82,7 @@ export function fault(layers: readonly LayerSpec[]): string {
   const { costs: list, fault: wrong } = follow(layers);
   if (wrong) return wrong;
   const large = list.findIndex((cost) => cost.out > MAX_VALUES);
-  if (large >= 0) return `Layer ${large + 1} makes more values of each picture than fit into a tab: give it fewer channels, or a larger stride.`;
+  if (large >= 0) return `${layerNames(layers)[large]} makes more values of each picture than fit into a tab: give it fewer channels, or a larger stride.`;
   const { params } = totals(list);
   if (params > MAX_PARAMS) return `${Math.round(params / 1e6)} million parameters are more than the ${Math.round(MAX_PARAMS / 1e6)} million that fit into a tab.`;
   return '';

@@ -98,11 +98,11 @@ export interface ModelInfo {
   classes: string[];
 }
 
-/** warmup is a share of the updates; ema the decay of averaged weights, 0 for none; rotate is in degrees, scale and shift are shares, 0 for not at all. */
+/** endFactor is the share of lr that a falling schedule ends at; warmup is a share of the updates; ema the decay of averaged weights, 0 for none; rotate is in degrees, scale and shift are shares, 0 for not at all. */
 export interface TrainConfig {
   optimizer: Optimizer;
   lr: number;
-  minLr: number;
+  endFactor: number;
   schedule: Schedule;
   batch: number;
   epochs: number;
@@ -119,17 +119,20 @@ export interface TrainConfig {
   nearest: boolean;
 }
 
-/** keep trains the present weights on, instead of beginning with those of the seed. */
+/** keep trains the present weights on, instead of beginning with those of the seed; epoch is how many epochs those have had. */
 export interface StartRequest {
   config: TrainConfig;
   keep?: boolean;
+  epoch?: number;
 }
 
+/** resumed tells that the optimizer goes on with the state that it had. */
 export interface StartResult {
   run: number;
   compileMs: number;
   kernels: number;
   steps: number;
+  resumed: boolean;
 }
 
 export interface CompileEvent {
@@ -156,6 +159,7 @@ export interface AugmentRequest {
 /** One picture of each class, and rows times as many made of them, 784 bytes each. */
 export interface AugmentResult {
   originals: Uint8Array;
+  labels: Uint8Array;
   pixels: Uint8Array;
 }
 
@@ -167,7 +171,7 @@ export interface StepRequest {
 /** What is not given stays as it is. */
 export interface SetRequest {
   lr?: number;
-  minLr?: number;
+  endFactor?: number;
   weightDecay?: number;
   momentum?: number;
 }
@@ -220,10 +224,11 @@ export interface InspectRequest {
   weights?: boolean;
 }
 
-/** pixels is the picture whose activations are shown. */
+/** pixels is the picture whose activations are shown; label is its class, -1 for a drawing. */
 export interface InspectEvent {
   step: number;
   pixels: Uint8Array;
+  label: number;
   layers: LayerView[];
 }
 
@@ -327,6 +332,11 @@ export interface Mistake {
   pixels: Uint8Array;
 }
 
+/** own asks for the visitor's own network, whichever is in place. */
+export interface SaveRequest {
+  own?: boolean;
+}
+
 export interface SaveResult {
   bytes: Uint8Array;
 }
@@ -427,7 +437,7 @@ export interface Requests {
   predict: [PredictRequest, PredictResult];
   prepare: [PrepareRequest, PrepareResult];
   test: [Empty, TestResult];
-  save: [Empty, SaveResult];
+  save: [SaveRequest, SaveResult];
   export: [ExportRequest, ExportResult];
   load: [LoadRequest, ModelInfo];
   own: [Empty, ModelInfo];

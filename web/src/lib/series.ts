@@ -3,11 +3,22 @@
 // when the buckets are all used, neighbours merge and every bucket is twice as
 // wide. Memory is bounded, and adding a value costs the same at any length.
 
+/** A series as it is stored. */
+export interface SeriesData {
+  width: number;
+  length: number;
+  last: number;
+  sum: Float64Array;
+  count: Uint32Array;
+}
+
 export class Series {
   /** Steps in one bucket. */
   width = 1;
   /** Buckets in use. */
   length = 0;
+  /** The last step that there is a value of, from 0. */
+  #last = -1;
   readonly #sum: Float64Array;
   readonly #count: Uint32Array;
 
@@ -27,6 +38,20 @@ export class Series {
     this.#sum[at] = (this.#sum[at] as number) + value;
     this.#count[at] = (this.#count[at] as number) + 1;
     this.length = Math.max(this.length, at + 1);
+    this.#last = Math.max(this.#last, step);
+  }
+
+  /** data is a copy of all of it; restore is the reverse. */
+  data(): SeriesData {
+    return { width: this.width, length: this.length, last: this.#last, sum: this.#sum.slice(0, this.length), count: this.#count.slice(0, this.length) };
+  }
+
+  static restore({ width, length, last, sum, count }: SeriesData): Series {
+    const series = new Series();
+    [series.width, series.length, series.#last] = [width, length, last];
+    series.#sum.set(sum);
+    series.#count.set(count);
+    return series;
   }
 
   #halve(): void {
@@ -56,7 +81,10 @@ export class Series {
       if (n === 0) continue;
       mean = mean * smoothing + ((this.#sum[i] as number) / n) * (1 - smoothing);
       weight = weight * smoothing + (1 - smoothing);
-      steps.push(i * this.width + this.width / 2 + 0.5);
+      // Counted from 1. The last bucket need not be full: its middle must not
+      // lie beyond the last step.
+      const end = Math.min((i + 1) * this.width, this.#last + 1);
+      steps.push((i * this.width + 1 + end) / 2);
       values.push(mean / weight);
     }
     return { steps, values };

@@ -1,5 +1,6 @@
-// Models are kept in IndexedDB: every browser that runs the lab has it, private
-// windows included, and it stores bytes as they are.
+// The models that a visitor has saved under a name.
+
+import { Database } from './database';
 
 export interface SavedModel {
   name: string;
@@ -11,33 +12,8 @@ export interface SavedModel {
 
 export type SavedInfo = Omit<SavedModel, 'bytes'>;
 
-const STORE = 'models';
-
-function database(): Promise<IDBDatabase> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open('weft-lab', 1);
-    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: 'name' });
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(new Error('This browser keeps no data for this page; download the model instead.', { cause: request.error }));
-  });
-}
-
-async function run<T>(mode: IDBTransactionMode, use: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
-  const db = await database();
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      const transaction = db.transaction(STORE, mode);
-      const request = use(transaction.objectStore(STORE));
-      // A write counts when its transaction is complete, not when it was accepted.
-      transaction.oncomplete = () => resolve(request.result);
-      const failed = () => reject(new Error('The browser could not store this (is the disk full?); download the model instead.', { cause: transaction.error }));
-      transaction.onerror = failed;
-      transaction.onabort = failed;
-    });
-  } finally {
-    db.close();
-  }
-}
+const models = new Database('weft-lab', { models: 'name' });
+const run = <T>(mode: 'readonly' | 'readwrite', use: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> => models.run('models', mode, use);
 
 export async function list(): Promise<SavedInfo[]> {
   const all = await run<SavedModel[]>('readonly', (store) => store.getAll());

@@ -13,6 +13,15 @@ export interface Stroke {
   points: Point[];
 }
 
+/** reach is how much of the pad's side the ink spans, the longer way; 0 for an empty pad. */
+export function reach(strokes: readonly Stroke[]): number {
+  const ink = strokes.filter((s) => !s.erase);
+  const points = ink.flatMap((s) => s.points);
+  if (points.length === 0) return 0;
+  const span = (values: number[]) => Math.max(...values) - Math.min(...values);
+  return Math.max(span(points.map((p) => p.x)), span(points.map((p) => p.y))) + Math.max(...ink.map((s) => s.width));
+}
+
 /** Anything that draws lines as a CanvasRenderingContext2D does. */
 type Pen = Pick<
   CanvasRenderingContext2D,

@@ -30,8 +30,8 @@ const accuracyAt = (s: number) => Math.max(0.1, 0.985 - 0.9 / (1 + s / 30));
 
 function lrAt(s: number): number {
   const t = s / steps;
-  if (config.schedule === 'cosine') return config.minLr + (config.lr - config.minLr) * 0.5 * (1 + Math.cos(Math.PI * t));
-  if (config.schedule === 'linear') return config.lr + (config.minLr - config.lr) * t;
+  if (config.schedule === 'cosine') return config.lr * (config.endFactor + (1 - config.endFactor) * 0.5 * (1 + Math.cos(Math.PI * t)));
+  if (config.schedule === 'linear') return config.lr * (1 + (config.endFactor - 1) * t);
   return config.lr;
 }
 
@@ -72,7 +72,7 @@ function advance(n: number): void {
 
 setInterval(() => {
   if (state === 'running') advance(RATE / 10);
-  if (inspecting) post({ event: 'inspect', step, pixels: digit(3), layers: layerView(layers, step) });
+  if (inspecting) post({ event: 'inspect', step, pixels: digit(3), label: 3, layers: layerView(layers, step) });
 }, 100);
 
 const answers: Record<string, (message: Message) => unknown> = {
@@ -109,7 +109,7 @@ const answers: Record<string, (message: Message) => unknown> = {
     step = 0;
     steps = Math.max(1, Math.round((train / config.batch) * config.epochs));
     state = 'running';
-    return { run: ++run, compileMs: 412, kernels: 12, steps };
+    return { run: ++run, compileMs: 412, kernels: 12, steps, resumed: false };
   },
   pause: () => ({ state: (state = 'paused'), step }),
   resume: () => ({ state: (state = 'running'), step }),
@@ -118,7 +118,7 @@ const answers: Record<string, (message: Message) => unknown> = {
     advance(m.n as number);
     return { state, step };
   },
-  set: (m) => Object.assign(config, { lr: m.lr, minLr: m.minLr }) && {},
+  set: (m) => Object.assign(config, { lr: m.lr, endFactor: m.endFactor }) && {},
   inspect: (m) => {
     inspecting = m.on as boolean;
     return {};
@@ -129,7 +129,7 @@ const answers: Record<string, (message: Message) => unknown> = {
       for (let i = 0; i < rows * 10; i++) bytes.set(digit(i % 10), i * 784);
       return bytes;
     };
-    return { originals: all(1), pixels: all(m.rows as number) };
+    return { originals: all(1), labels: Uint8Array.from([...Array(10).keys()]), pixels: all(m.rows as number) };
   },
   weights: (m) => weightsOf(layers, m.layer as string, step),
   predict: (m) => {

@@ -9,7 +9,7 @@ import { lab } from './lab.svelte';
 import { toasts } from './toasts.svelte';
 
 /** What lies on the pad. Clearing and picking are undone like a stroke. */
-type Pad = Pick<Drawing, 'strokes' | 'picture' | 'pictureTitle'>;
+type Pad = Pick<Drawing, 'strokes' | 'picture' | 'pictureTitle' | 'truth'>;
 const MOST_PAST = 200;
 
 class Drawing {
@@ -17,6 +17,8 @@ class Drawing {
   /** A picture put on the pad beneath the strokes: a sample or a mistake. */
   picture = $state.raw<Uint8Array>();
   pictureTitle = $state('');
+  /** The class of the picture, -1 where nobody knows. */
+  truth = $state(-1);
   pixels = $state.raw<Uint8Array>();
   answer = $state.raw<PredictResult>();
   /** From a pen event to its answer on the page. */
@@ -78,22 +80,22 @@ class Drawing {
   }
 
   clear(): void {
-    if (this.strokes.length > 0 || this.picture) this.#change({ strokes: [], picture: undefined, pictureTitle: '' });
+    if (this.strokes.length > 0 || this.picture) this.#change({ strokes: [], picture: undefined, pictureTitle: '', truth: -1 });
   }
 
   /** pick puts a drawing in place of what is there. */
   pick(strokes: Stroke[]): void {
-    this.#change({ strokes, picture: undefined, pictureTitle: '' });
+    this.#change({ strokes, picture: undefined, pictureTitle: '', truth: -1 });
   }
 
   /** put shows a finished 28x28 picture as it is. */
-  put(pixels: Uint8Array, title: string): void {
-    if (pixels.length === SIDE * SIDE) this.#change({ strokes: [], picture: pixels, pictureTitle: title });
+  put(pixels: Uint8Array, title: string, truth = -1): void {
+    if (pixels.length === SIDE * SIDE) this.#change({ strokes: [], picture: pixels, pictureTitle: title, truth });
   }
 
   #change(to: Partial<Pad>): void {
-    const { strokes, picture, pictureTitle } = this;
-    this.past = [{ strokes, picture, pictureTitle }, ...this.past].slice(0, MOST_PAST);
+    const { strokes, picture, pictureTitle, truth } = this;
+    this.past = [{ strokes, picture, pictureTitle, truth }, ...this.past].slice(0, MOST_PAST);
     Object.assign(this, to);
   }
 }

@@ -16,8 +16,12 @@ class Inspection {
   /** The picture that the activations are of. */
   pixels = $state.raw<Uint8Array>();
   weights = $state.raw<WeightsResult>();
+  /** The class of that picture, -1 where nobody knows. */
+  label = $state(-1);
   /** The layer whose weights are shown. */
   chosen = $state('');
+  /** Its unit or channel that is shown by itself, -1 for none. */
+  unit = $state(-1);
   show = $state<'weights' | 'gradients'>('weights');
   follow = $state<'data' | 'drawing'>('data');
   sample = $state(0);
@@ -30,6 +34,7 @@ class Inspection {
       this.step = event.step;
       this.layers = event.layers;
       this.pixels = event.pixels;
+      this.label = event.label;
     });
   }
 

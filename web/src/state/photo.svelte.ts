@@ -8,7 +8,8 @@ import { address, fromFiles, fromURL, type Progress } from '../lib/photo/sources
 import type { Normalize } from '../lib/photo/onnx';
 import { decode } from '../lib/photo/picture';
 import { part } from '../lib/site';
-import { file, keep, list, planOf, remove, type Kept } from '../lib/photo/shelf';
+import { misfit, parseNames, type Misfit } from '../lib/photo/names';
+import { file, keep, list, planOf, remove, rename, type Kept } from '../lib/photo/shelf';
 import { saliency } from '../lib/photo/scores';
 import { fitted, normalised } from '../../player/module/input.js';
 
@@ -26,6 +27,12 @@ export interface Offered {
   name: string;
   title: string;
   bytes?: number;
+}
+
+export interface Sample {
+  name: string;
+  file: string;
+  credit: string;
 }
 
 export interface Shown {
@@ -47,6 +54,10 @@ class PhotoState {
   normalize = $state<Normalize>('');
   /** What is being waited for, and how far it is; total is 0 while unknown. */
   work = $state.raw<{ text: string; done: number; total: number } | undefined>();
+  /** A file of names that does not fit the model in use. */
+  misfit = $state.raw<Misfit | undefined>();
+  /** Pictures that come with the page. */
+  samples = $state.raw<Sample[]>([]);
   /** What could not be done, until something else is. */
   fault = $state('');
 
@@ -79,17 +90,18 @@ class PhotoState {
   async start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;
-    const offered = async (url: URL, pick: (v: unknown) => unknown): Promise<Offered[]> => {
+    const offered = async <T = Offered>(url: URL, pick: (v: unknown) => unknown): Promise<T[]> => {
       try {
         const response = await fetch(url);
         const found = pick(await response.json());
-        return Array.isArray(found) ? (found as Offered[]) : [];
+        return Array.isArray(found) ? (found as T[]) : [];
       } catch {
         return []; // A site without models, or no network: the others are there.
       }
     };
-    [this.gpu, this.builtins, this.served] = await Promise.all([
+    [this.gpu, this.samples, this.builtins, this.served] = await Promise.all([
       adapter(),
+      offered<Sample>(part('samples/samples.json'), (v) => v),
       offered(part('models/photo.json'), (v) => v),
       offered(new URL('data/index.json', document.baseURI), (v) => (v as { models?: unknown }).models),
     ]);
@@ -120,8 +132,29 @@ class PhotoState {
     return this.#load(async (progress) => [await fromURL(address(text), this.normalize, progress), address(text).host === location.host ? 'this server' : address(text).host]);
   }
 
-  fromFiles(files: readonly File[]): Promise<void> {
-    return this.#load(async () => [await fromFiles(files, this.normalize), 'files']);
+  async fromFiles(files: readonly File[]): Promise<void> {
+    const names = files.find((f) => /\.txt$/i.test(f.name));
+    await this.#load(async () => [await fromFiles(files, this.normalize), 'files']);
+    if (names && this.plan && !this.fault) this.misfit = misfit(names.name, parseNames(await names.text()), this.plan.output.shape[0] ?? 0);
+  }
+
+  /** shift uses the names that were offered in place of those that do not fit. */
+  shift(): Promise<void> {
+    const [names, choice] = [this.misfit?.shifted, this.choice];
+    return this.#attempt('again', 'Keeping the names', async () => {
+      if (!names || !this.plan || !choice.startsWith('kept:')) return;
+      await rename(choice.slice('kept:'.length), names);
+      [this.plan, this.misfit] = [{ ...this.plan, classes: names }, undefined];
+    });
+  }
+
+  /** sample shows one of the pictures that come with the page. */
+  sample({ name, file, credit }: Sample): Promise<void> {
+    return this.#attempt('picture', 'Loading the picture', async () => {
+      const response = await fetch(part(`samples/${file}`));
+      if (!response.ok) throw new Error(`The sample cannot be loaded: the site answers ${response.status}.`);
+      await this.show(await response.blob(), `${name}, ${credit}`);
+    });
   }
 
   async forget(id: string): Promise<void> {
@@ -219,7 +252,7 @@ class PhotoState {
 
   #use(choice: string, plan: Plan, get: Get): void {
     this.#close();
-    [this.choice, this.plan, this.#get, this.answers, this.shown] = [choice, plan, get, [], undefined];
+    [this.choice, this.plan, this.#get, this.answers, this.shown, this.misfit] = [choice, plan, get, [], undefined, undefined];
     document.documentElement.dataset.model = plan.model;
   }
 

@@ -69,6 +69,15 @@ export async function remove(id: string): Promise<void> {
   for (const request of (await cache?.keys()) ?? []) if (request.url.startsWith(start)) await cache?.delete(request);
 }
 
+/** rename gives the classes of a kept model other names. */
+export async function rename(id: string, classes: readonly string[]): Promise<void> {
+  const plan = JSON.parse(await (await file(id, PLAN)).text()) as Plan;
+  const blob = new Blob([JSON.stringify({ ...plan, classes })]);
+  const kept = memory.get(id);
+  if (kept) kept.set(PLAN, blob);
+  else await (await open())?.put(key(id, PLAN), new Response(blob, { headers: { 'Content-Length': String(blob.size) } }));
+}
+
 /** planOf is the plan of a kept model. */
 export async function planOf(id: string): Promise<Plan> {
   const response = await file(id, PLAN);

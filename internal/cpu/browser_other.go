@@ -1,0 +1,5 @@
+//go:build !js && !linux && !darwin
+
+package cpu
+
+const browser = false
