@@ -393,9 +393,24 @@ func (e *emitter) value(n *ir.Node) value {
 // stored, instead of by the reader of the file.
 const maxFolded = 1 << 16
 
+// widens reports whether n, a large constant, takes more than it is computed from:
+// weights that are stored in bytes stay so.
+func widens(n *ir.Node) bool {
+	if n.Elems() < minBytes {
+		return false
+	}
+	stored := 0
+	for _, m := range ir.Topo(n) {
+		if m.Op == ir.OpLeaf {
+			stored += m.Bytes()
+		}
+	}
+	return stored > 0 && stored >= n.Elems() && n.Bytes() > 2*stored
+}
+
 // folded computes n if it follows from constants alone.
 func (e *emitter) folded(n *ir.Node) (value, bool) {
-	if !e.known[n] || n.Elems() > maxFolded || len(n.In) == 0 {
+	if !e.known[n] || n.Elems() > maxFolded || len(n.In) == 0 || widens(n) {
 		return value{}, false
 	}
 	t := &tensorProto{}

@@ -284,7 +284,7 @@ func TestRunErrors(t *testing.T) {
 }
 
 func FuzzImport(f *testing.F) {
-	for _, s := range slices.Concat(samples(), corners(), sequenceSamples()) {
+	for _, s := range slices.Concat(samples(), corners(), sequenceSamples(), visionSamples()) {
 		b, err := s.model().bytes()
 		if err != nil {
 			f.Fatal(err)
@@ -313,7 +313,7 @@ func FuzzImport(f *testing.F) {
 // FuzzNumbers puts other numbers into models that are otherwise well formed:
 // attributes, sizes, constants.
 func FuzzNumbers(f *testing.F) {
-	list := slices.Concat(samples(), corners(), sequenceSamples())
+	list := slices.Concat(samples(), corners(), sequenceSamples(), visionSamples())
 	for i := range list {
 		f.Add(uint16(i), uint16(0), int64(-1), uint16(1), int64(1<<40))
 	}
@@ -404,7 +404,7 @@ func TestForeignOperands(t *testing.T) {
 			t.Errorf("%s: %s: %v", s.name, what, err)
 		}
 	}
-	for _, s := range slices.Concat(samples(), corners()) {
+	for _, s := range slices.Concat(samples(), corners(), visionSamples()) {
 		for i, n := range s.nodes {
 			changed := func(what string, change func(n *nodeProto)) {
 				c := *n

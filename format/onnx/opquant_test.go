@@ -66,6 +66,13 @@ func TestIntegerWeightsStayBytes(t *testing.T) {
 	if len(text) < 128*64 || len(text) > 128*64+500 {
 		t.Errorf("a structure of %d bytes", len(text))
 	}
+	again, err := Export(func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor { return n.Run(in...) }, ExportOptions{Inputs: n.Inputs()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := again.bytes(); err != nil || len(b) > 128*64+2000 {
+		t.Errorf("exported again as %d bytes, %v", len(b), err)
+	}
 	restored, err := Restore(text)
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ var settings = map[string][]int{
 	"NonZero": {0}, "Unique": {0}, "Compress": {1}, // whose shapes follow from values
 	"Clip": {1, 2}, "Resize": {1, 2, 3}, "Upsample": {1}, "Pad": {1, 2, 3}, "Dropout": {1, 2}, "QuantizeLinear": {1, 2}, "DequantizeLinear": {0, 1, 2},
 	"Range": {0, 1, 2}, "OneHot": {0, 1, 2}, "Pow": {1}, "Reshape": {1}, "Expand": {1}, "Tile": {1}, "ConstantOfShape": {0}, "Slice": {1, 2, 3, 4}, "Where": {0},
-	"Attention": {3}, "BitCast": {0}, "RotaryEmbedding": {1, 2, 3},
+	"Attention": {3}, "BitCast": {0}, "RotaryEmbedding": {1, 2, 3}, "TopK": {1}, "MaxUnpool": {2}, "AffineGrid": {1},
 }
 
 // weighty are operators whose operands are weights, even of a single element.
@@ -32,7 +32,7 @@ var weighty = map[string]bool{
 // shaping are those of them that decide about shapes: so does then everything
 // that they are computed from, by the operators that compute on shapes.
 var (
-	shaping      = []string{"Resize", "Upsample", "Pad", "Range", "OneHot", "Reshape", "Expand", "Tile", "ConstantOfShape", "Slice", "NonZero", "Unique", "Compress"}
+	shaping      = []string{"Resize", "Upsample", "Pad", "Range", "OneHot", "Reshape", "Expand", "Tile", "ConstantOfShape", "Slice", "NonZero", "Unique", "Compress", "TopK", "MaxUnpool", "AffineGrid"}
 	shapeOfShape = []string{"Cast", "Where", "Concat", "Gather", "Slice", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "Expand", "Range", "Split"}
 )
 
