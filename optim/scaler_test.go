@@ -1,6 +1,7 @@
 package optim
 
 import (
+	"os"
 	"testing"
 
 	"github.com/weft-ml/weft/device"
@@ -10,10 +11,22 @@ import (
 // The scale doubles after every few good steps and halves at each bad one, which
 // leaves the parameter as it was; gradients come out unscaled.
 func TestLossScaler(t *testing.T) {
+	t.Run("cpu", func(t *testing.T) { scaler(t, device.CPU()) })
+	gpu, err := device.Open("webgpu")
+	switch {
+	case err == nil:
+		defer gpu.Close()
+		t.Run("webgpu", func(t *testing.T) { scaler(t, gpu) })
+	case os.Getenv("WEFT_REQUIRE_GPU") == "1":
+		t.Fatal(err)
+	}
+}
+
+func scaler(t *testing.T, dev *device.Device) {
 	w := tensor.NewVariable("w", []float32{1}, 1)
 	free := tensor.NewVariable("free", []float32{0}, 1)
 	s := NewLossScaler(LossScalerOptions{Init: 8, Interval: 3})
-	p, err := tensor.Compile(device.CPU(), func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
+	p, err := tensor.Compile(dev, func(t *tensor.Trace, _ []*tensor.Tensor) []*tensor.Tensor {
 		loss := w.Mul(t.Scalar("slope")).Sum()
 		grads, finite := s.Unscale(s.Grad(loss, w))
 		t.Assign(w, w.Sub(grads[0]))

@@ -283,7 +283,7 @@ func (c *call) onHost() *host {
 		}
 		return out
 	}
-	if f, ok := hostBinary[op]; ok && len(in) == 2 && in[1] != nil {
+	if f, ok := hostBinary[op]; ok && len(in) == 2 && in[1] != nil && c.attr("axis") == nil {
 		if op == "Mod" && c.int("fmod", 0) != 0 {
 			f = hostFmod
 		}
@@ -303,7 +303,7 @@ func (c *call) onHost() *host {
 	}
 	switch op {
 	case "Cast":
-		out := &host{elem(c.int("to", 0)), x.shape, make([]float64, len(x.v))}
+		out := &host{c.castTo(), x.shape, make([]float64, len(x.v))}
 		if elemSize[out.kind] == 0 {
 			c.fail("to element type %d", out.kind)
 		}
@@ -353,7 +353,7 @@ func (c *call) onHost() *host {
 }
 
 func (c *call) hostConcat(in []*host) *host {
-	d := c.axis(c.int("axis", 0), len(in[0].shape))
+	d := c.axis(c.int("axis", 1), len(in[0].shape)) // the default of opset 1
 	out := &host{kind: in[0].kind, shape: slices.Clone(in[0].shape)}
 	total := 0
 	for _, h := range in {

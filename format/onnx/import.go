@@ -35,25 +35,19 @@ const location = "weft:parameters"
 func (m *Model) Network(o ImportOptions) (*Network, error) {
 	m = m.withInitializers()
 	g := m.proto.Graph
-	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}}
-	for _, node := range g.Node {
-		for _, in := range node.Input {
-			n.used[in] = in != ""
-		}
+	n := &Network{model: m, values: map[string]val{}, norms: map[*nodeProto]*nn.BatchNorm{}, used: map[string]bool{}, kinds: map[string]elem{}, bodies: map[*graphProto][]*nodeProto{}, captured: map[*nodeProto][]string{}}
+	for name := range g.reads() {
+		n.used[name] = true
 	}
-	for _, out := range g.Output {
-		n.used[out.Name] = true
-	}
-	unknown := unsupported(g)
-	order, err := sorted(g)
-	if err != nil {
+	unknown := m.unsupported()
+	if err := n.sort(g, func(string) bool { return false }); err != nil {
 		return nil, err
 	}
-	n.order = order
+	n.order = n.bodies[g]
 	if err := n.initialize(); err != nil {
 		return nil, errors.Join(unknown, err)
 	}
-	err = n.arguments(o)
+	err := n.arguments(o)
 	if err == nil { // so that all that is wrong is said at once
 		err = n.try()
 	}
@@ -70,18 +64,24 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 const mostListed = 60
 
 // unsupported lists the nodes whose operators are not known, and how many there
-// are of each.
-func unsupported(g *graphProto) error {
-	var list []string
+// are of each, or which have what their operator has not.
+func (m *Model) unsupported() error {
+	var list, odd []string
 	count := map[string]int{}
+	g := m.proto.Graph
 	for _, n := range g.Node {
 		if operators[n.kind()] == nil {
 			list = append(list, n.label())
 			count[n.kind()]++
+		} else if err := n.check(m.opset); err != nil {
+			odd = append(odd, err.Error())
 		}
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && len(odd) == 0 {
 		return nil
+	}
+	if len(list) == 0 {
+		return fmt.Errorf("%w: %s", ErrUnsupported, strings.Join(odd, "\n  "))
 	}
 	kinds := slices.Sorted(maps.Keys(count))
 	slices.SortStableFunc(kinds, func(a, b string) int { return count[b] - count[a] })
@@ -92,11 +92,13 @@ func unsupported(g *graphProto) error {
 	if total > mostListed {
 		list = append(list[:mostListed], fmt.Sprintf("and %d more", total-mostListed))
 	}
-	return fmt.Errorf("%w: %d of %d nodes have operators that are not known (%s):\n  %s", ErrOperators, total, len(g.Node), strings.Join(kinds, ", "), strings.Join(list, "\n  "))
+	return fmt.Errorf("%w: %d of %d nodes have operators that are not known (%s):\n  %s", ErrOperators, total, len(g.Node), strings.Join(kinds, ", "), strings.Join(append(list, odd...), "\n  "))
 }
 
-// sorted puts the nodes into an order in which inputs come first.
-func sorted(g *graphProto) ([]*nodeProto, error) {
+// sorted puts the nodes into an order in which inputs come first, and with them
+// what graphs within a node take from around it: captured. outer tells which names g
+// itself may take from around it.
+func sorted(g *graphProto, captured map[*nodeProto][]string, outer func(name string) bool) ([]*nodeProto, error) {
 	ready := map[string]bool{"": true}
 	for _, t := range g.Initializer {
 		if t.Name == "" { // which stands for an input that is left out
@@ -127,11 +129,14 @@ func sorted(g *graphProto) ([]*nodeProto, error) {
 	waits, users := map[*nodeProto]int{}, map[*nodeProto][]*nodeProto{}
 	var queue []*nodeProto
 	for _, n := range g.Node {
-		for _, in := range n.Input {
+		for _, in := range slices.Concat(n.Input, captured[n]) {
 			if ready[in] {
 				continue
 			}
 			m := maker[in]
+			if m == nil && outer(in) {
+				continue
+			}
 			if m == nil {
 				return nil, invalid("node %s reads %s, which nothing computes", n.label(), quote(in))
 			}
@@ -161,7 +166,7 @@ func sorted(g *graphProto) ([]*nodeProto, error) {
 		}
 	}
 	for _, o := range g.Output {
-		if !ready[o.Name] && maker[o.Name] == nil {
+		if !ready[o.Name] && maker[o.Name] == nil && !outer(o.Name) {
 			return nil, invalid("nothing computes the output %s", quote(o.Name))
 		}
 	}
@@ -189,6 +194,7 @@ func (n *Network) arguments(o ImportOptions) error {
 		if elemSize[kind] == 0 {
 			return fmt.Errorf("%w: input %s has the element type %d", ErrUnsupported, quote(v.Name), kind)
 		}
+		n.kinds[v.Name] = kind
 		in := Input{Name: v.Name, DType: dtype(kind)}
 		if kind == elemUint8 {
 			in.DType = tensor.Uint8
@@ -374,14 +380,13 @@ func (n *Network) trace(samples int) ([]int, error) {
 func (n *Network) Structure() ([]byte, error) {
 	p, g := *n.model.proto, *n.model.proto.Graph
 	p.Graph = &g
-	g.Initializer, g.Input = nil, nil
-	for _, t := range n.model.proto.Graph.Initializer {
-		if n.values[t.Name].t != nil {
-			bare := &tensorProto{Dims: t.Dims, DataType: t.DataType, Name: t.Name, DataLocation: 1, External: []*entryProto{{"location", location}}}
-			t = bare
+	g.Input = nil
+	g.mapped(func(t *tensorProto) *tensorProto {
+		if v := n.values[t.Name].t; v == nil || !v.IsVariable() {
+			return t
 		}
-		g.Initializer = append(g.Initializer, t)
-	}
+		return &tensorProto{Dims: t.Dims, DataType: t.DataType, Name: t.Name, DataLocation: 1, External: []*entryProto{{"location", location}}}
+	})
 	for i, in := range n.inputs {
 		shape := make([]dim, len(in.Shape))
 		for d, size := range in.Shape {
@@ -394,7 +399,7 @@ func (n *Network) Structure() ([]byte, error) {
 				shape[d] = dim{1, 0}
 			}
 		}
-		g.Input = append(g.Input, valueInfo(in.Name, elemOf(in.DType), shape))
+		g.Input = append(g.Input, valueInfo(in.Name, n.kinds[in.Name], shape))
 	}
 	return (&Model{Metadata: map[string]string{}, proto: &p}).bytes()
 }

@@ -50,11 +50,13 @@ const (
 	opsetVersion = 21
 )
 
-// Opsets that are read. Older ones differ in where axes and such are given,
-// which the operators look at; before 7 broadcasting was another.
+// Versions that are read: opsets 1 to 28, which ONNX 1.23 has. They differ in
+// where axes and such are given, which the operators look at, and in what
+// attributes there are (schema.go).
 const (
-	minOpset = 7
-	maxOpset = 24
+	minOpset = 1
+	maxOpset = 28
+	maxIR    = 14
 )
 
 // Model is an ONNX model: what Export made, or what a file holds.
@@ -130,19 +132,29 @@ func parse(b []byte, dir string, bare bool) (*Model, error) {
 			m.opset = max(m.opset, o.Version)
 		}
 	}
+	if m.opset == 0 && p.IRVersion < 3 { // the first versions of the format had one set of operators
+		m.opset = 1
+	}
+	if p.IRVersion > maxIR {
+		return nil, fmt.Errorf("%w: version %d of the format (ir_version); up to %d are read; convert the model with onnx.version_converter, or set the ir_version lower when it is made", ErrUnsupported, p.IRVersion, maxIR)
+	}
 	if m.opset == 0 {
 		return nil, invalid("it names no version of the operator set")
 	}
 	if m.opset < minOpset || m.opset > maxOpset {
 		return nil, fmt.Errorf("%w: opset %d; %d to %d are read; convert it with onnx.version_converter", ErrUnsupported, m.opset, minOpset, maxOpset)
 	}
+	if err := inlineFunctions(p); err != nil {
+		return nil, err
+	}
+	uniqueNames(p.Graph)
 	for _, e := range p.Metadata {
 		m.Metadata[e.Key] = e.Value
 	}
 	if err := loadExternal(p.Graph, dir, bare); err != nil {
 		return nil, err
 	}
-	for _, t := range p.Graph.Initializer {
+	for _, t := range p.Graph.flat().Initializer {
 		if t.elsewhere() {
 			continue
 		}
@@ -156,10 +168,10 @@ func parse(b []byte, dir string, bare bool) (*Model, error) {
 // Opset is the version of the operator set that the model uses.
 func (m *Model) Opset() int { return int(m.opset) }
 
-// Operators counts the nodes of each operator.
+// Operators counts the nodes of each operator, those of branches and loops included.
 func (m *Model) Operators() map[string]int {
 	n := map[string]int{}
-	for _, node := range m.proto.Graph.Node {
+	for _, node := range m.proto.Graph.flat().Node {
 		n[node.kind()]++
 	}
 	return n

@@ -7,6 +7,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,17 +20,20 @@ import (
 // nodes one by one. Its float weights are variables under the names that the
 // file gives them.
 type Network struct {
-	model   *Model
-	order   []*nodeProto
-	params  []nn.Param
-	values  map[string]val               // initializers: variables and constants
-	norms   map[*nodeProto]*nn.BatchNorm // one for each node, since they remember
-	inputs  []Input
-	batches []int // the size of each input's first dimension that the file was written for
-	outputs []string
-	used    map[string]bool // names that something reads
-	classes int
-	rows    bool
+	model    *Model
+	order    []*nodeProto
+	captured map[*nodeProto][]string      // what graphs within a node take from around it
+	bodies   map[*graphProto][]*nodeProto // the nodes of each graph in order, those of branches and loops too
+	params   []nn.Param
+	values   map[string]val               // initializers: variables and constants
+	norms    map[*nodeProto]*nn.BatchNorm // one for each node, since they remember
+	inputs   []Input
+	batches  []int // the size of each input's first dimension that the file was written for
+	outputs  []string
+	kinds    map[string]elem // types of the inputs
+	used     map[string]bool // names that something reads
+	classes  int
+	rows     bool // the first result has a row for each sample
 }
 
 // Params are the network's variables: float weights in the order of the file.
@@ -88,21 +92,31 @@ func (n *Network) Run(in ...*tensor.Tensor) []*tensor.Tensor {
 	return out
 }
 
-// val is the value of a name: a tensor, or a constant on the host. Neither is
-// an input that was left out.
+// val is the value of a name: a tensor, a constant on the host, or a sequence of
+// such. None of them is an input that was left out.
 type val struct {
-	t *tensor.Tensor
-	h *host
+	t    *tensor.Tensor
+	h    *host
+	seq  *sequence
+	kind elem // the type that integers have in the file; 0 where that is not known
 }
+
+func (v val) missing() bool { return v.t == nil && v.h == nil && v.seq == nil }
 
 func (v val) shape() []int {
 	if v.h != nil {
 		return v.h.shape
 	}
+	if v.seq != nil {
+		panic(nodeError{"a sequence where a tensor is expected"})
+	}
 	return v.t.Shape()
 }
 
 func (v val) tensor() *tensor.Tensor {
+	if v.seq != nil {
+		panic(nodeError{"a sequence where a tensor is expected"})
+	}
 	if v.t == nil {
 		return v.h.tensor()
 	}
@@ -112,11 +126,9 @@ func (v val) tensor() *tensor.Tensor {
 // run evaluates the nodes in order. A node that fails is noted, and those that
 // depend on it are passed over, so that one run finds everything that is wrong.
 func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
-	vals := make(map[string]val, len(n.values)+len(n.order))
-	for k, v := range n.values {
-		vals[k] = v
-	}
-	samples := 0
+	f := &scope{vals: make(map[string]val, len(n.values)+len(n.order)), bad: map[string]bool{}}
+	maps.Copy(f.vals, n.values)
+	tr := &tracing{net: n}
 	for i, x := range in {
 		want := n.inputs[i]
 		if x.Dims() != len(want.Shape) || !fits(x.Shape(), want.Shape) {
@@ -124,69 +136,107 @@ func (n *Network) run(in []*tensor.Tensor) ([]*tensor.Tensor, []error) {
 		}
 		if d := slices.Index(want.Shape, Batch); d >= 0 {
 			switch {
-			case samples == 0:
-				samples = x.Dim(d)
-			case samples != x.Dim(d) && samples != 1 && x.Dim(d) != 1:
-				return nil, []error{fmt.Errorf("input %s has %d samples, others have %d", quote(want.Name), x.Dim(d), samples)}
+			case tr.samples == 0:
+				tr.samples = x.Dim(d)
+			case tr.samples != x.Dim(d) && tr.samples != 1 && x.Dim(d) != 1:
+				return nil, []error{fmt.Errorf("input %s has %d samples, others have %d", quote(want.Name), x.Dim(d), tr.samples)}
 			}
 		}
-		vals[want.Name] = val{t: x.To(want.DType.Compute())}
+		f.vals[want.Name] = val{t: x.To(want.DType.Compute()), kind: n.kinds[want.Name]}
 	}
-	var errs []error
-	held := 0 // elements of constants on the host
-	listed, unrolled := 0, 0
-	bad, skipped := map[string]bool{}, false
-	for _, node := range n.order {
-		unknown := operators[node.kind()] == nil // which the import has said
-		skipped = skipped || unknown
-		if unknown || slices.ContainsFunc(node.Input, func(s string) bool { return bad[s] }) {
+	if errs := tr.eval(n.order, f); len(errs) > 0 {
+		return nil, errs
+	}
+	if tr.skipped {
+		return nil, []error{errSkipped}
+	}
+	res := make([]*tensor.Tensor, len(n.outputs))
+	for i, name := range n.outputs {
+		switch v := f.vals[name]; {
+		case v.seq != nil:
+			return nil, []error{fmt.Errorf("the output %s is a sequence, which no result can be; take its tensors apart in the model", quote(name))}
+		case v.missing():
+			return nil, []error{fmt.Errorf("nothing computes the output %s", quote(name))}
+		case ir.NumElems(v.shape()) == 0:
+			return nil, []error{fmt.Errorf("node %s: its result %s of shape %v has no elements; a result has at least one", n.maker(name), quote(name), v.shape())}
+		default:
+			res[i] = v.tensor()
+		}
+	}
+	return res, nil
+}
+
+// tracing is one run through the network: what all its graphs share.
+type tracing struct {
+	net      *Network
+	samples  int
+	held     int  // elements of constants on the host
+	listed   int  // positions that tables of the network hold
+	unrolled int  // operators in the bodies of loops, and in the steps of recurrent layers
+	skipped  bool // a node of an unknown operator was passed over
+}
+
+// scope holds the values of a graph. One within another also sees those around it.
+type scope struct {
+	vals   map[string]val
+	bad    map[string]bool // names whose computation failed
+	parent *scope
+}
+
+func (f *scope) get(name string) val {
+	for ; f != nil; f = f.parent {
+		if v, ok := f.vals[name]; ok {
+			return v
+		}
+	}
+	return val{}
+}
+
+func (f *scope) failed(name string) bool {
+	for ; f != nil; f = f.parent {
+		if f.bad[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// eval evaluates the nodes of a graph in order.
+func (tr *tracing) eval(order []*nodeProto, f *scope) (errs []error) {
+	for _, node := range order {
+		unknown := f.parent == nil && operators[node.kind()] == nil // which the import has said
+		tr.skipped = tr.skipped || unknown
+		if unknown || slices.ContainsFunc(node.Input, f.failed) || slices.ContainsFunc(tr.net.captured[node], f.failed) {
 			for _, o := range node.Output {
-				bad[o] = true
+				f.bad[o] = o != ""
 			}
 			continue
 		}
-		c := &call{net: n, node: node, samples: samples, listed: &listed, unrolled: &unrolled}
+		c := &call{net: tr.net, node: node, trace: tr, scope: f, samples: tr.samples}
 		for _, name := range node.Input {
-			c.in = append(c.in, vals[name])
+			c.in = append(c.in, f.get(name))
 		}
 		out, err := c.run()
 		if err != nil {
 			errs = append(errs, err)
 		}
 		for i, name := range node.Output {
-			if i < len(out) {
-				if vals[name] = out[i]; out[i].h != nil {
-					held += len(out[i].h.v)
+			if i < len(out) && !out[i].missing() {
+				if f.vals[name] = out[i]; out[i].h != nil {
+					tr.held += len(out[i].h.v)
 				}
 				continue
 			}
-			bad[name] = name != ""
-			if err == nil && n.used[name] {
+			f.bad[name] = name != ""
+			if err == nil && tr.net.used[name] {
 				errs = append(errs, fmt.Errorf("node %s: its result %d (%s) is not supported", node.label(), i, quote(name)))
 			}
 		}
-		if held > maxHostTotal {
-			return nil, append(errs, fmt.Errorf("node %s: constants of more than %d elements", node.label(), maxHostTotal))
+		if tr.held > maxHostTotal {
+			return append(errs, fmt.Errorf("node %s: constants of more than %d elements", node.label(), maxHostTotal))
 		}
 	}
-	if len(errs) > 0 {
-		return nil, errs
-	}
-	if skipped {
-		return nil, []error{errSkipped}
-	}
-	res := make([]*tensor.Tensor, len(n.outputs))
-	for i, name := range n.outputs {
-		v := vals[name]
-		if v.t == nil && v.h == nil || bad[name] {
-			return nil, []error{fmt.Errorf("nothing computes the output %s", quote(name))}
-		}
-		if ir.NumElems(v.shape()) == 0 {
-			return nil, []error{fmt.Errorf("node %s: its result %s of shape %v has no elements; a result has at least one", n.maker(name), quote(name), v.shape())}
-		}
-		res[i] = v.tensor()
-	}
-	return res, nil
+	return errs
 }
 
 // maker names the node that makes a value.
@@ -217,12 +267,12 @@ func shapeText(shape []int) string {
 
 // call is one node with its inputs.
 type call struct {
-	net      *Network
-	node     *nodeProto
-	in       []val
-	samples  int
-	listed   *int // positions that tables of the network hold
-	unrolled *int // steps of sequences and loops
+	net     *Network
+	node    *nodeProto
+	in      []val
+	samples int
+	trace   *tracing
+	scope   *scope // the values around the node, for graphs within it
 }
 
 // maxListed is how many positions the tables of a network have together: of each
@@ -231,7 +281,7 @@ const maxListed = 1 << 24
 
 // tabulate makes sure that a network's tables may have n more positions.
 func (c *call) tabulate(n int) {
-	if *c.listed += n; *c.listed > maxListed {
+	if c.trace.listed += n; c.trace.listed > maxListed {
 		c.fail("tables of more than %d positions", maxListed)
 	}
 }
@@ -266,15 +316,26 @@ func (c *call) run() (out []val, err error) {
 	if h := c.onHost(); h != nil {
 		return []val{{h: h}}, nil
 	}
-	out = operators[c.node.kind()](c)
-	for _, v := range out {
-		c.elements(v.shape())
+	f := operators[c.node.kind()]
+	if f == nil {
+		c.fail("the operator is not known")
 	}
-	return out, nil
+	if c.scope.parent != nil { // the others were checked before anything was computed
+		if err := c.node.check(c.net.model.opset); err != nil {
+			return nil, err
+		}
+	}
+	out = f(c)
+	for _, v := range out {
+		if v.seq == nil && !v.missing() {
+			c.elements(v.shape())
+		}
+	}
+	return c.typed(out), nil
 }
 
 // has reports whether input i is given.
-func (c *call) has(i int) bool { return i < len(c.in) && (c.in[i].t != nil || c.in[i].h != nil) }
+func (c *call) has(i int) bool { return i < len(c.in) && !c.in[i].missing() }
 
 // tensor is input i, which must be given.
 func (c *call) tensor(i int) *tensor.Tensor {
@@ -292,6 +353,9 @@ func (c *call) host(i int) *host {
 	v := c.in[i]
 	if v.h != nil {
 		return v.h
+	}
+	if v.seq != nil {
+		c.fail("input %d (%s) is a sequence", i, quote(c.node.Input[i]))
 	}
 	if v.t.Trace() != nil {
 		c.fail("input %d (%s) depends on the network's input; only what its shape says may decide about shapes", i, quote(c.node.Input[i]))
@@ -319,6 +383,9 @@ func (c *call) host(i int) *host {
 	}
 	if err != nil {
 		c.fail("%v", err)
+	}
+	if v.kind != 0 {
+		h.kind = v.kind
 	}
 	c.in[i] = val{h: h}
 	return h

@@ -103,12 +103,16 @@ func (f *frame) padded(x tt, v float64, extra bool) tt {
 		shape[2+i] += p[0] + p[1]
 	}
 	f.call.elements(shape)
+	return x.Pad(v, pads...)
+}
+
+// inside makes sure that there is a window.
+func (f *frame) inside() {
 	for i := range f.rank() {
-		if f.reach(i) > shape[2+i] {
-			f.call.fail("windows of %v (dilations %v) are larger than %v with its padding, %v", f.kernel, f.dilation, f.x.Shape()[2:], shape[2:])
+		if n := f.x.Dim(2 + i); f.reach(i) > n+f.before[i]+f.after[i]+f.extra[i] {
+			f.call.fail("windows of %v (dilations %v) are larger than %v with its padding, %v and %v", f.kernel, f.dilation, f.x.Shape()[2:], f.before, f.after)
 		}
 	}
-	return x.Pad(v, pads...)
 }
 
 // symmetric reports whether the padding is the same on both sides.
@@ -172,6 +176,7 @@ func convolution(c *call) []val { return one1(c.convolve(c.tensor(0), c.tensor(1
 func (c *call) convolve(x, w, b tt) tt {
 	groups := c.groups(x, w, false)
 	f := c.frame(x, c.kernel(w))
+	f.inside()
 	pad := f.before
 	padded := f.padded(x, 0, false)
 	if f.symmetric() {

@@ -7,6 +7,7 @@ package onnx
 import (
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
@@ -31,7 +32,22 @@ func floaty(f func(c *call, x tt) tt) func(*call) []val {
 }
 
 func operands(f func(a, b tt) tt) func(*call) []val {
-	return func(c *call) []val { return one1(f(c.tensor(0), c.tensor(1))) }
+	return func(c *call) []val { return one1(f(c.tensor(0), c.second())) }
+}
+
+// second is input 1 so that it broadcasts to input 0. Before opset 7 an attribute
+// says at which dimension of that it begins.
+func (c *call) second() tt {
+	x, y := c.tensor(0), c.tensor(1)
+	a := c.attr("axis")
+	if a == nil || c.net.model.opset >= 7 {
+		return y
+	}
+	behind := x.Dims() - c.axis(int(a.I), x.Dims()) - y.Dims()
+	if behind < 0 {
+		c.fail("%v from dimension %d of %v on", y.Shape(), a.I, x.Shape())
+	}
+	return y.Reshape(slices.Concat(y.Shape(), slices.Repeat([]int{1}, behind))...)
 }
 
 // variadic folds any number of inputs.
@@ -50,6 +66,9 @@ func one1(t tt) []val { return []val{{t: t}} }
 // reduceOp is a reduction f over axes, of g of its input.
 func reduceOp(g func(tt) tt, f func(x tt, dims ...int) tt) func(*call) []val {
 	return func(c *call) []val {
+		if c.has(0) && c.in[0].h != nil && len(c.in[0].h.v) == 0 {
+			return c.reduceNothing()
+		}
 		x := c.tensor(0)
 		axes, keep := c.reduceAxes(x.Dims())
 		if len(axes) == 0 { // each element on its own
@@ -67,7 +86,44 @@ func reduceOp(g func(tt) tt, f func(x tt, dims ...int) tt) func(*call) []val {
 	}
 }
 
+// reduceNothing is a reduction of a constant without elements.
+func (c *call) reduceNothing() []val {
+	h := c.in[0].h
+	v, ok := map[string]float64{
+		"ReduceSum": 0, "ReduceL1": 0, "ReduceL2": 0, "ReduceSumSquare": 0, "ReduceProd": 1, "ReduceLogSum": math.Inf(-1), "ReduceLogSumExp": math.Inf(-1),
+		"ReduceMax": math.Inf(-1), "ReduceMin": math.Inf(1), "ReduceMean": math.NaN(),
+	}[c.node.OpType]
+	if !ok || !isFloat(h.kind) && (math.IsInf(v, 0) || v != v) {
+		c.fail("input 0 of shape %v has no elements", h.shape)
+	}
+	axes, keep := c.reduceAxes(len(h.shape))
+	var shape []int
+	for d, n := range h.shape {
+		if !slices.Contains(axes, d) {
+			shape = append(shape, n)
+		} else if keep {
+			shape = append(shape, 1)
+		}
+	}
+	out := &host{h.kind, shape, make([]float64, c.elements(shape))}
+	if len(out.v) > maxHost {
+		c.fail("a constant of %d elements", len(out.v))
+	}
+	for i := range out.v {
+		out.v[i] = v
+	}
+	return []val{{h: out}}
+}
+
 func same(x tt) tt { return x }
+
+// identity is also a sequence's.
+func identity(c *call) []val {
+	if !c.has(0) {
+		c.fail("input 0 is missing")
+	}
+	return c.in[:1]
+}
 
 // integerOf is v as Int32, without dimensions.
 func integerOf(v int) tt { return tensor.Scalar(float64(v)).To(tensor.Int32) }
@@ -77,10 +133,10 @@ func fromEnd(x tt, n int) tt { return tensor.Where(x.Lt(integerOf(0)), x.AddScal
 
 func init() {
 	register(map[string]func(c *call) []val{
-		"Abs": unary(tt.Abs), "Neg": unary(tt.Neg), "Exp": unary(tt.Exp), "Log": unary(tt.Log), "Sqrt": unary(tt.Sqrt), "Reciprocal": unary(tt.Reciprocal),
+		"Exp": unary(tt.Exp), "Log": unary(tt.Log), "Sqrt": unary(tt.Sqrt), "Reciprocal": unary(tt.Reciprocal),
 		"Sin": unary(tt.Sin), "Cos": unary(tt.Cos), "Tanh": unary(tt.Tanh), "Sigmoid": unary(tt.Sigmoid), "Erf": unary(tt.Erf), "Relu": unary(tt.Relu),
 		"Floor": unary(tt.Floor), "Ceil": unary(tt.Ceil), "Round": unary(tt.Round), "Sign": unary(tt.Sign), "Not": unary(tt.Not),
-		"Identity": unary(same), "Softplus": unary(tt.Softplus), "Mish": unary(tt.Mish), "HardSwish": unary(tt.Hardswish),
+		"Identity": identity, "Softplus": unary(tt.Softplus), "Mish": unary(tt.Mish), "HardSwish": unary(tt.Hardswish),
 		"Tan":  unary(func(x tt) tt { return x.Sin().Div(x.Cos()) }),
 		"Acos": unary(tt.Acos), "Acosh": unary(tt.Acosh), "Asin": unary(tt.Asin), "Asinh": unary(tt.Asinh), "Atan": unary(tt.Atan), "Atanh": unary(tt.Atanh),
 		"Cosh": unary(tt.Cosh), "Sinh": unary(tt.Sinh),
@@ -88,11 +144,8 @@ func init() {
 		"IsNaN":    unary(func(x tt) tt { return x.Ne(x) }),
 		"IsInf":    isInf,
 
-		"Add": operands(tt.Add), "Sub": operands(tt.Sub), "Mul": operands(tt.Mul), "Div": operands(tt.Div),
 		"Equal": operands(tt.Eq), "Less": operands(tt.Lt), "LessOrEqual": operands(tt.Le), "Greater": operands(tt.Gt), "GreaterOrEqual": operands(tt.Ge),
-		"And": operands(tt.And), "Or": operands(tt.Or), "Xor": operands(tt.Ne), "MatMul": operands(tt.MatMul),
-		"PRelu": operands(func(x, slope tt) tt { return tensor.Where(x.Gt(tensor.Scalar(0)), x, x.Mul(slope)) }),
-		"Pow":   power, "Mod": modulo,
+		"And": operands(tt.And), "Or": operands(tt.Or), "Xor": operands(tt.Ne), "PRelu": prelu, "Mod": modulo,
 
 		"Max": variadic(tt.Maximum), "Min": variadic(tt.Minimum), "Sum": variadic(tt.Add),
 		"Mean": func(c *call) []val {
@@ -124,20 +177,13 @@ func init() {
 			}
 			return x.Gelu()
 		}),
-		"Dropout": floaty(func(c *call, x tt) tt {
-			p := c.float("ratio", 0.5)
-			if c.has(1) {
-				p = c.number(1)
-			}
-			return nn.Dropout{P: p}.Forward(x)
-		}),
-		"Clip": clip, "Cast": cast, "CastLike": castLike,
+		"Dropout": dropout,
+		"Clip":    clip, "Cast": cast, "CastLike": castLike,
 
-		"ReduceSum": reduceOp(same, tt.Sum), "ReduceMean": reduceOp(same, tt.Mean), "ReduceMax": reduceOp(same, tt.Amax), "ReduceMin": reduceOp(same, tt.Amin),
-		"ReduceProd": reduceOp(same, tt.Prod), "ReduceL1": reduceOp(tt.Abs, tt.Sum), "ReduceSumSquare": reduceOp(tt.Square, tt.Sum),
+		"ReduceMean": reduceOp(same, tt.Mean), "ReduceMax": reduceOp(same, tt.Amax), "ReduceMin": reduceOp(same, tt.Amin),
 		"ReduceL2": reduceOp(tt.Square, func(x tt, d ...int) tt { return x.Sum(d...).Sqrt() }), "ReduceLogSumExp": reduceOp(same, tt.LogSumExp),
 		"ReduceLogSum": reduceOp(same, func(x tt, d ...int) tt { return x.Sum(d...).Log() }),
-		"ArgMax":       arg(tt.Argmax), "ArgMin": arg(tt.Argmin), "CumSum": cumSum,
+		"ArgMax":       arg(tt.Argmax), "ArgMin": arg(tt.Argmin),
 		"Softmax": softmax(tt.Softmax), "LogSoftmax": softmax(tt.LogSoftmax),
 
 		"Constant": constant, "ConstantOfShape": constantOfShape, "Shape": shapeOf, "Size": sizeOf, "Range": rangeOf,
@@ -155,12 +201,35 @@ func init() {
 	})
 }
 
-func power(c *call) []val {
-	x, y := c.tensor(0), c.tensor(1)
-	if v := c.in[1]; v.h != nil && len(v.h.v) == 1 && len(v.h.shape) <= x.Dims() && x.DType() == tensor.Float32 {
-		return one1(x.PowScalar(v.h.v[0])) // defined for negative x, and a product
+// prelu multiplies negative elements. Before opset 7 the slopes were the channels'.
+func prelu(c *call) []val {
+	x, slope := c.tensor(0), c.tensor(1)
+	if c.net.model.opset < 7 && x.Dims() > 1 {
+		slope = c.perChannel(slope.Reshape(-1), x)
 	}
-	return one1(x.Pow(y).To(x.DType().Compute()))
+	return one1(tensor.Where(x.Lt(tensor.Scalar(0)), x.Mul(slope), x))
+}
+
+// dropout drops in training, and where the model says that it always does. Its
+// second result is which elements stay.
+func dropout(c *call) []val {
+	x := c.tensor(0)
+	p := c.float("ratio", 0.5)
+	if c.has(1) {
+		p = c.number(1)
+	}
+	always := c.has(2) && c.number(2) != 0
+	if !always && len(c.node.Output) < 2 {
+		return one1(nn.Dropout{P: p}.Forward(x))
+	}
+	if always = (always || x.Trace().Training()) && p > 0; !always {
+		return []val{{t: x}, {t: tensor.Full(1, x.Shape()...).To(tensor.Bool)}}
+	}
+	if p >= 1 {
+		return []val{{t: tensor.Zeros(x.Shape()...)}, {t: tensor.Zeros(x.Shape()...).To(tensor.Bool)}}
+	}
+	keep := c.uniform(0, x.Shape()).Ge(tensor.Scalar(p))
+	return []val{{t: tensor.Where(keep, x.MulScalar(1/(1-p)), tensor.Scalar(0))}, {t: keep}}
 }
 
 func modulo(c *call) []val {
@@ -212,8 +281,14 @@ func clip(c *call) []val {
 		return one1(x)
 	case lo == 0 && math.IsInf(hi, 1) && x.DType() == tensor.Float32:
 		return one1(x.Relu())
-	case x.DType() != tensor.Float32:
-		lo, hi = max(lo, math.MinInt32), min(hi, math.MaxInt32)
+	case x.DType() != tensor.Float32 && (lo < -math.MaxInt32 || hi > math.MaxInt32): // beyond the range of integers is nothing
+		if lo > math.MinInt32 {
+			x = x.Maximum(integerOf(int(min(lo, math.MaxInt32))))
+		}
+		if hi < math.MaxInt32 {
+			x = x.Minimum(integerOf(int(max(hi, math.MinInt32))))
+		}
+		return one1(x)
 	case math.IsInf(lo, 0) || math.IsInf(hi, 0): // one side only
 		if !math.IsInf(lo, -1) {
 			x = tensor.Where(x.Lt(tensor.Scalar(lo)), tensor.Scalar(lo), x)
@@ -227,22 +302,19 @@ func clip(c *call) []val {
 }
 
 func cast(c *call) []val {
-	kind := elem(c.int("to", 0))
+	kind := c.castTo()
 	if elemSize[kind] == 0 {
 		c.fail("to element type %d", kind)
 	}
-	x := c.tensor(0)
-	if bits, signed := narrow(kind); bits > 0 { // wider in memory, so wrap
-		x = x.To(tensor.Int32).Mod(integerOf(1 << bits))
-		if signed {
-			x = tensor.Where(x.Ge(integerOf(1<<(bits-1))), x.Sub(integerOf(1<<bits)), x)
-		}
-	}
-	return one1(x.To(dtype(kind)))
+	return one1(toKind(c.tensor(0), kind))
 }
 
 func castLike(c *call) []val {
-	return one1(c.tensor(0).To(c.tensor(1).DType().Compute()))
+	x, like := c.tensor(0), c.tensor(1)
+	if kind := c.kind(1); kind != 0 && dtype(kind) == like.DType().Compute() {
+		return one1(toKind(x, kind))
+	}
+	return one1(x.To(like.DType().Compute()))
 }
 
 // arg is the index of an extremum.
@@ -250,10 +322,12 @@ func arg(f func(x tt, d int) tt) func(*call) []val {
 	return func(c *call) []val {
 		x := c.tensor(0)
 		d := c.axis(c.int("axis", 0), x.Dims())
-		if c.int("select_last_index", 0) != 0 {
-			c.fail("select_last_index is not supported")
+		var y tt
+		if c.int("select_last_index", 0) != 0 { // the first from behind
+			y = integerOf(x.Dim(d) - 1).Sub(f(x.Flip(d), d))
+		} else {
+			y = f(x, d)
 		}
-		y := f(x, d)
 		if c.int("keepdims", 1) != 0 {
 			y = y.Unsqueeze(d)
 		}
@@ -261,23 +335,27 @@ func arg(f func(x tt, d int) tt) func(*call) []val {
 	}
 }
 
-func cumSum(c *call) []val {
-	x := c.tensor(0)
-	d := c.axis(int(c.number(1)), x.Dims())
-	reverse := c.int("reverse", 0) != 0
-	if reverse {
-		x = x.Flip(d)
+// cumulative is what f makes of the elements up to each, or of those before it, of
+// which the first has none: that is start.
+func cumulative(f func(x tt, d int) tt, start float64) func(*call) []val {
+	return func(c *call) []val {
+		x := c.tensor(0)
+		d := c.axis(int(c.number(1)), x.Dims())
+		reverse := c.int("reverse", 0) != 0
+		if reverse {
+			x = x.Flip(d)
+		}
+		y := f(x, d)
+		if c.int("exclusive", 0) != 0 { // what came before: later by one
+			pads := make([][2]int, x.Dims())
+			pads[d] = [2]int{1, 0}
+			y = y.Pad(start, pads...).Slice(d, 0, x.Dim(d))
+		}
+		if reverse {
+			y = y.Flip(d)
+		}
+		return one1(y)
 	}
-	y := x.CumSum(d)
-	if c.int("exclusive", 0) != 0 { // what came before: later by one
-		pads := make([][2]int, x.Dims())
-		pads[d] = [2]int{1, 0}
-		y = y.Pad(0, pads...).Slice(d, 0, x.Dim(d))
-	}
-	if reverse {
-		y = y.Flip(d)
-	}
-	return one1(y)
 }
 
 // softmax: before opset 13 over all dimensions from axis (1 unless given) on.

@@ -33,9 +33,21 @@ func batchNormalization(c *call) []val {
 	if x.Dims() < 2 {
 		c.fail("input %v has no channels", x.Shape())
 	}
+	if c.int("spatial", 1) == 0 && c.tensor(1).Dims() != 1 {
+		c.fail("statistics for each element (spatial 0) are not supported")
+	}
 	if c.int("training_mode", 0) != 0 { // as standardised weights are written: no statistics are kept
-		y := c.standardize(x, slices.Concat([]int{0}, from(2, x.Dims()))...)
-		return one1(y.Mul(c.perChannel(c.tensor(1), x)).Add(c.perChannel(c.tensor(2), x)))
+		dims := slices.Concat([]int{0}, from(2, x.Dims()))
+		y := c.standardize(x, dims...)
+		moved := func(i int, batch tt) val { // what the running statistics become
+			old := c.float("momentum", 0.9)
+			return val{t: c.tensor(i).MulScalar(old).Add(batch.MulScalar(1 - old))}
+		}
+		out := one1(y.Mul(c.perChannel(c.tensor(1), x)).Add(c.perChannel(c.tensor(2), x)))
+		if len(c.node.Output) > 1 {
+			out = append(out, moved(3, x.Mean(dims...)), moved(4, x.Var(0, dims...)))
+		}
+		return out
 	}
 	if l := c.net.norms[c.node]; l != nil {
 		return one1(l.Forward(x))
@@ -78,11 +90,18 @@ func groupNormalization(c *call) []val {
 func layerNormalization(c *call) []val {
 	x := c.tensor(0)
 	d := c.axis(c.int("axis", -1), x.Dims())
-	y := c.standardize(x, from(d, x.Dims())...).Mul(c.tensor(1))
+	dims := from(d, x.Dims())
+	y := c.standardize(x, dims...).Mul(c.tensor(1))
 	if b := c.bias(2); b != nil {
 		y = y.Add(b)
 	}
-	return one1(y)
+	out := one1(y)
+	if len(c.node.Output) > 1 { // Mean and InvStdDev
+		mean := x.MeanKeep(dims...)
+		spread := x.Sub(mean).Square().MeanKeep(dims...)
+		out = append(out, val{t: mean}, val{t: spread.AddScalar(c.float("epsilon", 1e-5)).Rsqrt()})
+	}
+	return out
 }
 
 func rmsNormalization(c *call) []val {

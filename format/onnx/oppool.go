@@ -25,6 +25,7 @@ func (c *call) pool() *frame {
 		c.fail("no kernel_shape")
 	}
 	f := c.frame(c.tensor(0), kernel)
+	f.inside()
 	for i := range f.rank() {
 		if max(f.before[i], f.after[i]) >= f.reach(i) {
 			c.fail("pads %v and %v: windows of %v (dilations %v) would hold nothing but padding", f.before, f.after, f.kernel, f.dilation)

@@ -16,22 +16,29 @@ import (
 )
 
 func init() {
-	register(map[string]func(c *call) []val{"LSTM": lstm, "GRU": gru, "RNN": rnn})
-	for _, op := range []string{"LSTM", "GRU", "RNN"} {
+	register(map[string]func(c *call) []val{"LSTM": lstm, "GRU": gru, "RNN": rnn, "com.microsoft." + dynamicLSTM: quantizedLSTM})
+	for _, op := range recurrents {
 		weighty[op] = true
 	}
+	settings[dynamicLSTM] = []int{1, 2, 8, 9, 10, 11}
 }
 
-// maxUnrolled bounds the steps of recurrent layers and the operators in the
-// bodies of loops that one trace makes: compiling takes time and memory for each.
-const maxUnrolled = 1 << 14
+// recurrents are the operators of this file.
+var recurrents = []string{"LSTM", "GRU", "RNN", dynamicLSTM}
 
-// unroll makes sure that n more steps may be unrolled.
+// maxUnrolled bounds the operators that the loops and recurrent layers of a network
+// become: compiling takes time and memory for each. A step of a layer counts as some.
+const (
+	maxUnrolled = 1 << 16
+	stepCost    = 8
+)
+
+// unroll makes sure that n more operators may be unrolled.
 func (c *call) unroll(n int) {
-	if n > maxUnrolled || *c.unrolled+n > maxUnrolled {
-		c.fail("a sequence or loop of %d steps: they are unrolled, %d steps at most in all of the network; give its inputs a shorter length (--input NAME=shape)", n, maxUnrolled)
+	if n > maxUnrolled || c.trace.unrolled+n > maxUnrolled {
+		c.fail("the sequence or loop is too long: steps are unrolled, in all of the network to at most %d operators (%d steps of a recurrent layer); choose shorter inputs (--input NAME=shape)", maxUnrolled, maxUnrolled/stepCost)
 	}
-	*c.unrolled += n
+	c.trace.unrolled += n
 }
 
 // recurrent is what the three layers have in common, for one direction.
@@ -47,6 +54,7 @@ type recurrent struct {
 	act                        []func(tt) tt
 	clip                       float64
 	coupled, linearBeforeReset bool
+	seen                       func(x tt) tt // what a product sees of x
 }
 
 // gate is part i of x [samples, gates*size].
@@ -63,7 +71,7 @@ func (r *recurrent) clipped(x tt) tt {
 func lstm(c *call) []val {
 	return c.recur(4, []string{"Sigmoid", "Tanh", "Tanh"}, func(r *recurrent, x, h, cell tt) (tt, tt) {
 		if h != nil {
-			x = x.Add(h.Linear(r.r, nil))
+			x = x.Add(r.seen(h).Linear(r.r, nil))
 		}
 		peep := func(v, cell tt, i int) tt { // the order of peepholes is i, o, f
 			if r.peephole == nil || cell == nil {
@@ -86,6 +94,46 @@ func lstm(c *call) []val {
 	})
 }
 
+// dynamicLSTM is what ONNX Runtime's quantiser makes of LSTM: weights are stored in
+// eight bits, and inputs and states are rounded to as many before each product
+// (https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md).
+const dynamicLSTM = "DynamicQuantizeLSTM"
+
+func quantizedLSTM(c *call) []val {
+	c.in = append(slices.Clone(c.in), make([]val, max(0, 12-len(c.in)))...)
+	weight := func(i, scale int) val { // [directions, width, 4*size], turned around
+		w, k := c.tensor(i).To(tensor.Float32), c.tensor(scale)
+		each := func(t tt) tt { // one number for each direction, or for each of its columns
+			if t.Dims() == 1 {
+				return t.Reshape(t.Dim(0), 1, 1)
+			}
+			return t.Unsqueeze(1)
+		}
+		if w.Dims() != 3 || k.Dims() < 1 || k.Dims() > 2 {
+			c.fail("weights %v with scales %v", w.Shape(), k.Shape())
+		}
+		if c.has(scale + 1) {
+			w = w.Sub(each(c.tensor(scale + 1).To(tensor.Float32)))
+		}
+		return val{t: w.Mul(each(k)).Transpose(1, 2)}
+	}
+	w, r := weight(1, 8), weight(2, 10)
+	c.in = append([]val{c.in[0], w, r}, c.in[3:8]...)
+	return lstm(c)
+}
+
+// inBytes rounds x to 256 values between its least and its greatest, zero among them:
+// DynamicQuantizeLinear and back.
+func inBytes(x tt) tt {
+	all := x.Reshape(-1)
+	zero := tensor.Scalar(0)
+	lo, hi := all.Amin(0).Minimum(zero), all.Amax(0).Maximum(zero)
+	scale := hi.Sub(lo).MulScalar(1. / 255)
+	scale = tensor.Where(scale.Gt(zero), scale, tensor.Scalar(1))
+	middle := lo.Neg().Div(scale).Round().Clamp(0, 255)
+	return x.Div(scale).Round().Add(middle).Clamp(0, 255).Sub(middle).Mul(scale)
+}
+
 func gru(c *call) []val {
 	return c.recur(3, []string{"Sigmoid", "Tanh"}, func(r *recurrent, x, h, _ tt) (tt, tt) {
 		n := r.size
@@ -97,13 +145,13 @@ func gru(c *call) []val {
 				rh = r.gate(r.rb, 2)
 			}
 		case r.linearBeforeReset:
-			all := h.Linear(r.r, nil)
+			all := r.seen(h).Linear(r.r, nil)
 			zr, rh = zr.Add(all.Slice(-1, 0, 2*n)), r.gate(all, 2)
 			if r.rb != nil {
 				rh = rh.Add(r.gate(r.rb, 2))
 			}
 		default:
-			zr = zr.Add(h.Linear(r.r.Slice(0, 0, 2*n), nil))
+			zr = zr.Add(r.seen(h).Linear(r.r.Slice(0, 0, 2*n), nil))
 		}
 		zr = r.act[0](r.clipped(zr))
 		z, reset := r.gate(zr, 0), r.gate(zr, 1)
@@ -125,7 +173,7 @@ func gru(c *call) []val {
 func rnn(c *call) []val {
 	return c.recur(1, []string{"Tanh"}, func(r *recurrent, x, h, _ tt) (tt, tt) {
 		if h != nil {
-			x = x.Add(h.Linear(r.r, nil))
+			x = x.Add(r.seen(h).Linear(r.r, nil))
 		}
 		return r.act[0](r.clipped(x)), nil
 	})
@@ -151,7 +199,7 @@ func (c *call) recur(gates int, acts []string, step func(r *recurrent, x, h, cel
 		c.fail("input %v, W %v, R %v for a hidden size of %d and %d directions", x.Shape(), w.Shape(), rw.Shape(), n, directions)
 	}
 	steps, samples := x.Dim(time), x.Dim(batch)
-	c.unroll(steps * directions)
+	c.unroll(steps * directions * stepCost)
 	row := func(i, width int) tt { // input i, [directions, width]
 		if !c.has(i) {
 			return nil
@@ -187,9 +235,13 @@ func (c *call) recur(gates int, acts []string, step func(r *recurrent, x, h, cel
 		r := &recurrent{
 			c: c, steps: steps, samples: samples, size: n, gates: gates, r: pick(rw), h: start(5, d), act: functions[d*len(acts) : (d+1)*len(acts)],
 			clip: c.float("clip", 0), coupled: c.int("input_forget", 0) != 0, linearBeforeReset: gates == 3 && c.int("linear_before_reset", 0) != 0,
+			seen: same,
 		}
 		if gates == 4 {
 			r.c0 = start(6, d)
+		}
+		if c.node.OpType == dynamicLSTM {
+			r.seen = inBytes
 		}
 		if peephole != nil {
 			r.peephole = pick(peephole)
@@ -229,7 +281,7 @@ func (c *call) recur(gates int, acts []string, step func(r *recurrent, x, h, cel
 // there, and cuts it into steps.
 func (r *recurrent) project(x, w, bias tt, d, time int) {
 	n := r.gates * r.size
-	y := x.Linear(w, nil)
+	y := r.seen(x).Linear(w, nil)
 	if bias != nil {
 		at := func(i int) tt { return bias.Slice(0, d, d+1).Slice(1, i*n, (i+1)*n).Reshape(n) }
 		wb, rb := at(0), at(1)

@@ -6,6 +6,7 @@ package onnx
 
 import (
 	"math"
+	"slices"
 
 	"github.com/weft-ml/weft/tensor"
 )
@@ -30,6 +31,19 @@ func resize(c *call) []val {
 		}
 		c.in = []val{c.in[0], {h: h}}
 	}
+	// A part of the input, as fractions of its sides, may be what is resized.
+	var crop []float64
+	if c.text("coordinate_transformation_mode", "") == "tf_crop_and_resize" {
+		if crop = c.host(1).v; len(crop) != 2*len(axes) {
+			c.fail("%d limits (roi) for %d dimensions", len(crop), len(axes))
+		}
+	}
+	part := func(i int) float64 {
+		if crop == nil {
+			return 1
+		}
+		return crop[len(axes)+i] - crop[i]
+	}
 	switch {
 	case given(sizesAt):
 		sizes := c.ints(sizesAt)
@@ -39,9 +53,7 @@ func resize(c *call) []val {
 		for i, d := range axes {
 			size[i], scale[i] = sizes[i], float64(sizes[i])/float64(x.Dim(d))
 		}
-		if p := c.text("keep_aspect_ratio_policy", "stretch"); p != "stretch" {
-			c.fail("keep_aspect_ratio_policy %s is not supported", quote(p))
-		}
+		c.keepAspect(x, axes, scale, size)
 	case given(scalesAt):
 		h := c.host(scalesAt)
 		if len(h.v) != len(axes) {
@@ -49,8 +61,8 @@ func resize(c *call) []val {
 		}
 		for i, d := range axes {
 			scale[i] = h.v[i]
-			if size[i] = int(math.Floor(float64(x.Dim(d))*h.v[i] + 1e-6)); !(h.v[i] > 0) {
-				c.fail("scales %v", h.v)
+			if size[i] = int(math.Floor(float64(x.Dim(d))*part(i)*h.v[i] + 1e-6)); !(h.v[i] > 0) || size[i] < 1 {
+				c.fail("scales %v of %v", h.v, x.Shape())
 			}
 		}
 	default:
@@ -66,20 +78,66 @@ func resize(c *call) []val {
 	if c.elements(shape) < 1 {
 		c.fail("to %v", shape)
 	}
-	if c.int("antialias", 0) != 0 {
-		c.fail("antialias is not supported")
-	}
+	var outside tt // of the input, where it is cropped
 	for i, d := range axes {
-		if size[i] != x.Dim(d) || scale[i] != 1 {
-			x = c.resizeAlong(x, d, size[i], scale[i])
+		r := resampling{from: x.Dim(d), to: size[i], scale: scale[i]}
+		if crop != nil {
+			r.crop = &[2]float64{crop[i], crop[len(axes)+i]}
+		} else if r.to == r.from && r.scale == 1 {
+			continue
 		}
+		var out []bool
+		x, out = c.resizeAlong(x, d, r)
+		if slices.Contains(out, true) {
+			form := slices.Repeat([]int{1}, rank)
+			form[d] = len(out)
+			marks := make([]int32, len(out))
+			for j, o := range out {
+				marks[j] = int32(truth(o))
+			}
+			m := tensor.FromInts(marks, form...).To(tensor.Bool)
+			if outside == nil {
+				outside = m
+			} else {
+				outside = outside.Or(m)
+			}
+		}
+	}
+	if outside != nil {
+		x = tensor.Where(outside, tensor.Scalar(c.float("extrapolation_value", 0)), x)
 	}
 	return one1(x)
 }
 
-// resizeAlong resizes one dimension.
-func (c *call) resizeAlong(x tt, d, to int, scale float64) tt {
-	n := x.Dim(d)
+// keepAspect makes one scale of those of several dimensions, and their sizes anew.
+func (c *call) keepAspect(x tt, axes []int, scale []float64, size []int) {
+	var one float64
+	switch p := c.text("keep_aspect_ratio_policy", "stretch"); p {
+	case "stretch":
+		return
+	case "not_larger":
+		one = slices.Min(scale)
+	case "not_smaller":
+		one = slices.Max(scale)
+	default:
+		c.fail("keep_aspect_ratio_policy %s", quote(p))
+	}
+	for i, d := range axes {
+		scale[i], size[i] = one, int(math.Floor(one*float64(x.Dim(d))+0.5))
+	}
+}
+
+// resampling is how one dimension changes its size.
+type resampling struct {
+	from, to int
+	scale    float64
+	crop     *[2]float64 // the part of it that is taken; nil for all
+}
+
+// resizeAlong resizes one dimension. Where a part of it is taken, outside says what
+// lies beyond the input.
+func (c *call) resizeAlong(x tt, d int, r resampling) (y tt, outside []bool) {
+	n, to, scale := r.from, r.to, r.scale
 	mode := c.text("mode", "nearest")
 	def := "half_pixel"
 	if c.node.OpType == "Upsample" || c.net.model.opset < 11 {
@@ -106,6 +164,14 @@ func (c *call) resizeAlong(x tt, d, to int, scale float64) tt {
 			return o * float64(n-1) / float64(to-1)
 		case "asymmetric":
 			return o / scale
+		case "tf_half_pixel_for_nn":
+			return (o + 0.5) / scale
+		case "tf_crop_and_resize":
+			first, last := r.crop[0]*float64(n-1), r.crop[1]*float64(n-1)
+			if to == 1 {
+				return (first + last) / 2
+			}
+			return first + o*(last-first)/float64(to-1)
 		default:
 			c.fail("coordinate_transformation_mode %s is not supported", quote(m))
 			return 0
@@ -116,6 +182,12 @@ func (c *call) resizeAlong(x tt, d, to int, scale float64) tt {
 	if taps == 0 {
 		c.fail("mode %s is not supported", quote(mode))
 	}
+	wide := 1.0 // how far the taps are apart, in target elements, where a smaller result averages
+	if c.int("antialias", 0) != 0 && mode != "nearest" {
+		if wide = min(1, scale); wide < 1 {
+			taps += 2 * int(math.Ceil(float64(taps/2)/wide-float64(taps/2)))
+		}
+	}
 	c.tabulate(taps * to)
 	at, by := make([][]int32, taps), make([][]float32, taps)
 	for k := range taps {
@@ -123,41 +195,53 @@ func (c *call) resizeAlong(x tt, d, to int, scale float64) tt {
 			by[k] = make([]float32, to)
 		}
 	}
+	weight := func(x float64) float64 { return max(0, 1-math.Abs(x)) }
+	if a := c.float("cubic_coeff_a", -0.75); mode == "cubic" {
+		weight = func(x float64) float64 { return cubic(math.Abs(x), a) }
+	}
+	if r.crop != nil {
+		outside = make([]bool, to)
+	}
 	for i := range to {
 		p := place(i)
+		if outside != nil {
+			outside[i] = p < 0 || p > float64(n-1)
+		}
 		if mode == "nearest" {
 			at[0][i] = int32(max(0, min(float64(n-1), c.nearest(p))))
 			continue
 		}
-		first := math.Floor(p)
-		f := p - first
-		weights := []float64{1 - f, f}
-		if mode == "cubic" {
-			weights = cubic(f, c.float("cubic_coeff_a", -0.75))
-			first--
-		}
+		first := math.Floor(p) - float64(taps/2-1)
+		weights := make([]float64, taps)
 		sum := 0.0
-		for k, w := range weights {
+		for k := range weights {
 			j := first + float64(k)
-			if c.int("exclude_outside", 0) != 0 && (j < 0 || j > float64(n-1)) {
-				w = 0
+			if weights[k] = weight((j - p) * wide); c.int("exclude_outside", 0) != 0 && (j < 0 || j > float64(n-1)) {
+				weights[k] = 0
 			}
-			at[k][i], by[k][i] = int32(max(0, min(float64(n-1), j))), float32(w)
-			sum += w
+			at[k][i] = int32(max(0, min(float64(n-1), j)))
+			sum += weights[k]
 		}
 		for k := range weights {
-			by[k][i] = float32(float64(by[k][i]) / sum)
+			by[k][i] = float32(weights[k] / sum)
 		}
 	}
 	if mode == "nearest" {
-		return x.IndexSelect(d, tensor.FromInts(at[0]))
+		return x.IndexSelect(d, tensor.FromInts(at[0])), outside
 	}
-	shape := make([]int, x.Dims())
-	for i := range shape {
-		shape[i] = 1
+	if taps > 4 { // a product with all weights
+		c.tabulate(n * to)
+		all := make([]float32, n*to)
+		for k := range taps {
+			for i := range to {
+				all[int(at[k][i])*to+i] += by[k][i]
+			}
+		}
+		last := x.Dims() - 1
+		return x.Transpose(d, last).MatMul(tensor.New(all, n, to)).Transpose(d, last), outside
 	}
+	shape := slices.Repeat([]int{1}, x.Dims())
 	shape[d] = to
-	var y tt
 	for k := range taps {
 		part := x.IndexSelect(d, tensor.FromInts(at[k])).Mul(tensor.New(by[k], shape...))
 		if y == nil {
@@ -166,7 +250,7 @@ func (c *call) resizeAlong(x tt, d, to int, scale float64) tt {
 			y = y.Add(part)
 		}
 	}
-	return y
+	return y, outside
 }
 
 // nearest rounds a position to an element.
@@ -191,10 +275,14 @@ func (c *call) nearest(p float64) float64 {
 	}
 }
 
-// cubic are the weights of four neighbours at distance f from the second
-// (Keys, "Cubic Convolution Interpolation", 1981).
-func cubic(f, a float64) []float64 {
-	near := func(x float64) float64 { return ((a+2)*x-(a+3))*x*x + 1 }
-	far := func(x float64) float64 { return ((a*x-5*a)*x+8*a)*x - 4*a }
-	return []float64{far(1 + f), near(f), near(1 - f), far(2 - f)}
+// cubic is the weight of an element at the distance x (Keys, "Cubic Convolution
+// Interpolation", 1981).
+func cubic(x, a float64) float64 {
+	switch {
+	case x < 1:
+		return ((a+2)*x-(a+3))*x*x + 1
+	case x < 2:
+		return ((a*x-5*a)*x+8*a)*x - 4*a
+	}
+	return 0
 }

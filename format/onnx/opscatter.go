@@ -5,12 +5,13 @@ package onnx
 import (
 	"slices"
 
+	"github.com/weft-ml/weft/internal/ir"
 	"github.com/weft-ml/weft/tensor"
 )
 
 func init() {
 	register(map[string]func(c *call) []val{
-		"TopK": topK, "ScatterElements": scatterElements, "Scatter": scatterElements, "ScatterND": scatterND,
+		"TopK": topK, "ScatterElements": scatterElements, "Scatter": scatterElements, "ScatterND": scatterND, "TensorScatter": tensorScatter,
 	})
 }
 
@@ -97,6 +98,7 @@ func scatterND(c *call) []val {
 // rows are the rows that ScatterND's result has, numbers of those of x and then of
 // the updates, for indices that are known while tracing.
 func (c *call) rows(index *host, shape []int, rows int) []int32 {
+	c.tabulate(rows)
 	from := make([]int32, rows)
 	for i := range from {
 		from[i] = int32(i)
@@ -117,4 +119,44 @@ func (c *call) rows(index *host, shape []int, rows int) []int32 {
 		from[row] = int32(rows + i)
 	}
 	return from
+}
+
+// tensorScatter writes new keys or values into a cache, for each sample from a place
+// of its own on (https://onnx.ai/onnx/operators/onnx__TensorScatter.html).
+func tensorScatter(c *call) []val {
+	cache, update := c.tensor(0), c.tensor(1)
+	rank := cache.Dims()
+	d := c.axis(c.int("axis", -2), rank)
+	want := slices.Clone(cache.Shape())
+	if update.Dims() == rank {
+		want[d] = update.Dim(d)
+	}
+	if d == 0 || !slices.Equal(update.Shape(), want) || update.Dim(d) > cache.Dim(d) {
+		c.fail("an update %v of a cache %v along dimension %d", update.Shape(), cache.Shape(), d)
+	}
+	column := func(x tt, d int) tt { // along dimension d
+		shape := slices.Repeat([]int{1}, rank)
+		shape[d] = x.Len()
+		return x.Reshape(shape...)
+	}
+	n, most := update.Dim(d), cache.Dim(d)
+	from := integerOf(0) // the place in the update of each place in the cache
+	place := column(tensor.FromNode(ir.Iota(0, most)), d)
+	if c.has(2) {
+		if !slices.Equal(c.in[2].shape(), []int{cache.Dim(0)}) {
+			c.fail("%v places for %d samples", c.in[2].shape(), cache.Dim(0))
+		}
+		from = column(c.tensor(2).To(tensor.Int32), 0)
+	}
+	at := place.Sub(from)
+	switch mode := c.text("mode", "linear"); mode {
+	case "linear":
+	case "circular":
+		at = at.Mod(integerOf(most))
+	default:
+		c.fail("mode %s", quote(mode))
+	}
+	fresh := at.Ge(integerOf(0)).And(at.Lt(integerOf(n)))
+	index := at.Maximum(integerOf(0)).Minimum(integerOf(n - 1)).Expand(cache.Shape()...)
+	return one1(tensor.Where(fresh, update.Gather(d, index), cache))
 }

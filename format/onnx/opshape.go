@@ -255,28 +255,29 @@ func (c *call) indexND(i int, x tt) (flat tt, shape []int, rows int, rest []int)
 	if !c.has(i) {
 		c.fail("input %d is missing", i)
 	}
-	if c.int("batch_dims", 0) != 0 {
-		c.fail("batch_dims is not supported")
-	}
 	index := c.tensor(i).To(tensor.Int32)
 	shape = index.Shape()
-	if len(shape) == 0 || shape[len(shape)-1] < 1 || shape[len(shape)-1] > x.Dims() {
-		c.fail("indices of shape %v for %v", shape, x.Shape())
+	batch := c.int("batch_dims", 0)
+	if len(shape) == 0 || batch < 0 || batch >= len(shape) || shape[len(shape)-1] < 1 || batch+shape[len(shape)-1] > x.Dims() || !slices.Equal(shape[:batch], x.Shape()[:batch]) {
+		c.fail("indices of shape %v for %v, with batch_dims %d", shape, x.Shape(), batch)
 	}
 	k := shape[len(shape)-1]
 	rows = 1
-	zero := tensor.FromInts([]int32{0})
+	if batch > 0 { // the sample that each index is for
+		rows = ir.NumElems(shape[:batch])
+		each := ir.NumElems(shape[batch : len(shape)-1])
+		flat = tensor.Arange(rows).Reshape(rows, 1).Expand(rows, each).Reshape(-1)
+	}
 	for d := range k {
-		n := x.Dim(d)
-		at := index.Slice(-1, d, d+1).Reshape(-1)
-		at = tensor.Where(at.Lt(zero), at.AddScalar(float64(n)), at)
+		n := x.Dim(batch + d)
+		at := fromEnd(index.Slice(-1, d, d+1).Reshape(-1), n)
 		if rows *= n; flat == nil {
 			flat = at
 		} else {
 			flat = flat.MulScalar(float64(n)).Add(at)
 		}
 	}
-	return flat, shape[:len(shape)-1], rows, x.Shape()[k:]
+	return flat, shape[:len(shape)-1], rows, x.Shape()[batch+k:]
 }
 
 func gatherND(c *call) []val {
@@ -311,6 +312,15 @@ func expand(c *call) []val {
 func tile(c *call) []val {
 	x := c.tensor(0)
 	repeats := c.ints(1)
+	if c.net.model.opset < 6 { // how often one dimension
+		many := c.ints(1)
+		axis := c.ints(2)
+		if len(many) != 1 || len(axis) != 1 {
+			c.fail("tiles %v along %v", many, axis)
+		}
+		repeats = slices.Repeat([]int{1}, x.Dims())
+		repeats[c.axis(axis[0], x.Dims())] = many[0]
+	}
 	if len(repeats) != x.Dims() {
 		c.fail("%d repeats of %v", len(repeats), x.Shape())
 	}
@@ -372,8 +382,12 @@ func depthToSpace(c *call) []val {
 		c.fail("blocks of %d of %v", b, s)
 	}
 	n, ch, h, w := s[0], s[1]/(b*b), s[2], s[3]
-	if c.text("mode", "DCR") == "CRD" {
+	switch m := c.text("mode", "DCR"); m {
+	case "DCR":
+	case "CRD":
 		return one1(x.Reshape(n, ch, b, b, h, w).Permute(0, 1, 4, 2, 5, 3).Reshape(n, ch, h*b, w*b))
+	default:
+		c.fail("mode %s", quote(m))
 	}
 	return one1(x.Reshape(n, b, b, ch, h, w).Permute(0, 3, 4, 1, 5, 2).Reshape(n, ch, h*b, w*b))
 }
@@ -385,5 +399,12 @@ func spaceToDepth(c *call) []val {
 		c.fail("blocks of %d of %v", b, s)
 	}
 	n, ch, h, w := s[0], s[1], s[2]/b, s[3]/b
+	switch m := c.text("mode", "DCR"); m {
+	case "DCR":
+	case "CRD":
+		return one1(x.Reshape(n, ch, h, b, w, b).Permute(0, 1, 3, 5, 2, 4).Reshape(n, ch*b*b, h, w))
+	default:
+		c.fail("mode %s", quote(m))
+	}
 	return one1(x.Reshape(n, ch, h, b, w, b).Permute(0, 3, 5, 1, 2, 4).Reshape(n, ch*b*b, h, w))
 }

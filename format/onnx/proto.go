@@ -30,11 +30,18 @@ type entryProto struct {
 	Value string `proto:"2"`
 }
 
-// function is a FunctionProto, of which only the name is of interest: calls of
-// functions are refused by it.
+// function is a FunctionProto: a subroutine of the model, whose calls inline.go
+// replaces by its body.
 type function struct {
-	Name   string `proto:"1"`
-	Domain string `proto:"10"`
+	Name      string        `proto:"1"`
+	Input     []string      `proto:"4"`
+	Output    []string      `proto:"5"`
+	Attribute []string      `proto:"6"`
+	Node      []*nodeProto  `proto:"7"`
+	Opsets    []*opsetProto `proto:"9"`
+	Domain    string        `proto:"10"`
+	Defaults  []*attrProto  `proto:"11"`
+	Overload  string        `proto:"13"`
 }
 
 type graphProto struct {
@@ -53,6 +60,7 @@ type nodeProto struct {
 	OpType    string       `proto:"4"`
 	Attribute []*attrProto `proto:"5"`
 	Domain    string       `proto:"7"`
+	Overload  string       `proto:"8"`
 }
 
 type attrProto struct {
@@ -66,6 +74,7 @@ type attrProto struct {
 	Ints    []int64      `proto:"8"`
 	Strings [][]byte     `proto:"9"`
 	Type    int64        `proto:"20"`
+	Ref     string       `proto:"21"` // an attribute of the function that this node is in
 }
 
 // AttributeProto.AttributeType.

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -102,5 +103,20 @@ func sequenceSamples() []sample {
 	layer("functions", "GRU", 3, 2, "x w r b l h", two, texts("activations", "HardSigmoid", "Elu", "Sigmoid", "Softplus"), floats("activation_alpha", 0.25, 0.7), floats("activation_beta", 0.45))
 	layer("functions", "RNN", 1, 2, "x w r b l h", two, texts("activations", "ThresholdedRelu", "Relu"), floats("activation_alpha", 0.3))
 	layer("functions by default", "LSTM", 4, 1, "x w r b l h c", texts("activations", "HardSigmoid", "Elu", "LeakyRelu"))
-	return list
+	bytes := func(name string, kind elem, from float64, shape ...int) array {
+		a := noise(name, shape...)
+		for i, v := range a.data {
+			a.data[i] = float64(int(max(-127, min(127, 40*v)) + from))
+		}
+		a.kind = kind
+		return a
+	}
+	for _, kind := range []elem{elemInt8, elemUint8} {
+		from := map[elem]float64{elemUint8: 128}[kind]
+		zero := func(name string) array { return array{name, kind, []int{2}, []float64{from, from + 3}} }
+		nodes := all(&nodeProto{OpType: dynamicLSTM, Domain: microsoft, Input: []string{"x", "w", "r", "b", "", "", "", "", "ws", "wz", "rs", "rz"}, Attribute: []*attrProto{integer("hidden_size", size), textAttr("direction", "bidirectional")}}, "a ah ac")
+		list = append(list, sample{fmt.Sprintf("%s %s", dynamicLSTM, elemNames[kind]), 17, []array{noise("x", steps, 1, in), bytes("w", kind, from, 2, in, 4*size), bytes("r", kind, from, 2, size, 4*size),
+			scaled(0.4, noise("b", 2, 8*size)), {"ws", elemFloat, []int{2}, []float64{0.01, 0.02}}, zero("wz"), {"rs", elemFloat, []int{2}, []float64{0.012, 0.008}}, zero("rz"), longs("flat", -1)}, nodes, "y"})
+	}
+	return slices.Concat(list, controlSamples(), signalSamples())
 }

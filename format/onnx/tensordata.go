@@ -157,8 +157,9 @@ func (t *tensorProto) setFloats(data []float32, half bool) {
 	}
 }
 
-// tensors are all of a graph, also those in attributes.
+// tensors are all of a graph, also those in attributes and in graphs within it.
 func (g *graphProto) tensors() []*tensorProto {
+	g = g.flat()
 	list := append([]*tensorProto{}, g.Initializer...)
 	for _, n := range g.Node {
 		for _, a := range n.Attribute {

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"math"
 	"testing"
 )
 
@@ -18,6 +19,13 @@ func TestVisionOperators(t *testing.T) {
 // visionResult is the type of the sample's result.
 func (s *sample) visionResult() elem {
 	last := s.nodes[len(s.nodes)-1]
+	if i, ok := quantizedResults[last.kind()]; ok && last.OpType != "QGemm" || last.OpType == "QGemm" && len(last.Input) > 7 {
+		for _, a := range s.inputs {
+			if a.name == last.Input[i] {
+				return a.kind
+			}
+		}
+	}
 	switch {
 	case s.out == "i":
 		return elemInt64
@@ -43,6 +51,8 @@ func visionSamples() []sample {
 	windowSamples(add)
 	orderSamples(at)
 	positionSamples(at)
+	quantizedSamples(add)
+	fusedSamples(add)
 	return list
 }
 
@@ -151,4 +161,108 @@ func positionSamples(at func(opset int64, name string, nodes []*nodeProto, in ..
 		}
 	}
 	at(10, "RoiAlign 10", op("RoiAlign", "x x2 x3", integer("output_height", 2), integer("output_width", 2)), noise("x", 2, 3, 9, 10), regions, array{"x3", elemInt64, []int{5}, images.data})
+}
+
+// bytesOf are numbers without pattern of the whole range of kind, which is int8 or uint8.
+func bytesOf(name string, kind elem, shape ...int) array {
+	a := noise(name, shape...)
+	a.kind = kind
+	for i, v := range a.data {
+		v = math.Mod(math.Abs(v)*1000, 256)
+		if kind == elemInt8 {
+			v -= 128
+		}
+		a.data[i] = math.Trunc(v)
+	}
+	return a
+}
+
+func one8(name string, kind elem, v float64) array { return array{name, kind, nil, []float64{v}} }
+
+func quantizedSamples(add func(name string, nodes []*nodeProto, in ...array)) {
+	own := func(kind, inputs string, attrs ...*attrProto) []*nodeProto {
+		n := op(kind, inputs, attrs...)
+		n[0].Domain = microsoft
+		return n
+	}
+	u, s := elemUint8, elemInt8
+	add("MatMulInteger", op("MatMulInteger", "x w z v"), bytesOf("x", u, 2, 3, 40), bytesOf("w", s, 40, 5), one8("z", u, 131), one8("v", s, 3))
+	add("MatMulInteger of columns", op("MatMulInteger", "x w z v"), bytesOf("x", u, 3, 40), bytesOf("w", u, 40, 4), one8("z", u, 131), array{"v", u, []int{4}, []float64{1, 120, 255, 0}})
+	add("MatMulInteger without zero points", op("MatMulInteger", "x w"), bytesOf("x", u, 3, 900), bytesOf("w", s, 900, 5))
+	add("ConvInteger", op("ConvInteger", "x w z", ints("pads", 1, 0, 1, 2), ints("strides", 2, 1)), bytesOf("x", u, 1, 3, 6, 7), bytesOf("w", u, 4, 3, 3, 3), one8("z", u, 120))
+	for _, what := range []string{"", " of positive numbers", " of zeros"} {
+		x := noise("x", 3, 7)
+		for i, v := range x.data {
+			switch what {
+			case " of positive numbers":
+				x.data[i] = math.Abs(v) + 1
+			case " of zeros":
+				x.data[i] = 0
+			}
+		}
+		for i, r := range []string{"q", "s", "z"} {
+			nodes := []*nodeProto{{OpType: "DynamicQuantizeLinear", Input: []string{"x"}, Output: []string{"q", "s", "z"}}, {OpType: "Cast", Input: []string{r}, Output: []string{"y"}, Attribute: []*attrProto{integer("to", 1)}}}
+			add([]string{"DynamicQuantizeLinear", "DynamicQuantizeLinear's scale", "DynamicQuantizeLinear's zero point"}[i]+what, nodes, x)
+		}
+	}
+	for _, k := range []elem{u, s} {
+		name := " " + elemNames[k]
+		add("QLinearMatMul"+name, op("QLinearMatMul", "x a z w b v c t"), bytesOf("x", k, 3, 30), single("a", 0.02), one8("z", k, 11), bytesOf("w", s, 30, 5), single("b", 0.013), one8("v", s, 0), single("c", 0.3), one8("t", k, 60))
+		add("QLinearConv"+name, op("QLinearConv", "x a z w b v c t i", ints("pads", 1, 1, 1, 1), integer("group", 2)), bytesOf("x", k, 1, 4, 5, 6), single("a", 0.02), one8("z", k, 11), bytesOf("w", s, 4, 2, 3, 3), array{"b", elemFloat, []int{4}, []float64{0.01, 0.02, 0.005, 0.011}},
+			array{"v", s, []int{4}, []float64{0, 0, 0, 0}}, single("c", 0.3), one8("t", k, 60), array{"i", elemInt32, []int{4}, []float64{1000, -3000, 20, 500}})
+		for _, b := range []string{"QLinearAdd", "QLinearMul"} {
+			add(b+name, own(b, "x a z x2 b v c t"), bytesOf("x", k, 3, 8), single("a", 0.02), one8("z", k, 11), bytesOf("x2", k, 1, 8), single("b", 0.03), one8("v", k, 7), single("c", 0.05), one8("t", k, 60))
+		}
+		few := []array{bytesOf("x", k, 2, 3, 4, 6), single("a", 0.02), one8("z", k, 11), single("c", 0.0123), one8("t", k, 20)}
+		add("QLinearSigmoid"+name, own("QLinearSigmoid", "x a z c t"), few...)
+		add("QLinearLeakyRelu"+name, own("QLinearLeakyRelu", "x a z c t", float("alpha", 0.2)), few...)
+		add("QLinearAveragePool"+name, own("QLinearAveragePool", "x a z c t", ints("kernel_shape", 3, 2), ints("pads", 1, 0, 1, 1), ints("strides", 2, 1)), few...)
+		add("QLinearGlobalAveragePool"+name, own("QLinearGlobalAveragePool", "x a z c t"), few...)
+		add("QLinearConcat"+name, own("QLinearConcat", "c t x a z x2 b v", integer("axis", 1)), bytesOf("x", k, 2, 3), single("a", 0.02), one8("z", k, 11), bytesOf("x2", k, 2, 5), single("b", 0.03), one8("v", k, 7), single("c", 0.025), one8("t", k, 60))
+		add("QGemm"+name, own("QGemm", "x a z w b v i c t", integer("transB", 1), float("alpha", 0.7)), bytesOf("x", k, 3, 30), single("a", 0.02), one8("z", k, 11), bytesOf("w", s, 5, 30), single("b", 0.013), one8("v", s, 2), array{"i", elemInt32, []int{5}, []float64{1000, -3000, 20, 500, 0}}, single("c", 0.3), one8("t", k, 60))
+	}
+	add("QLinearSoftmax", own("QLinearSoftmax", "x a z c t", integer("opset", 13), integer("axis", -1)), bytesOf("x", u, 3, 9), single("a", 0.02), one8("z", u, 11), single("c", 1.0/256), one8("t", u, 0))
+	add("QLinearWhere", own("QLinearWhere", "f x a z x2 b v c t"), array{"f", elemBool, []int{6}, []float64{1, 0, 1, 1, 0, 0}}, bytesOf("x", u, 2, 6), single("a", 0.02), one8("z", u, 11), bytesOf("x2", u, 1, 6), single("b", 0.03), one8("v", u, 7), single("c", 0.025), one8("t", u, 60))
+	add("QGemm to floats", own("QGemm", "x a z w b v"), bytesOf("x", u, 3, 30), single("a", 0.02), one8("z", u, 11), bytesOf("w", s, 30, 5), array{"b", elemFloat, []int{5}, []float64{0.01, 0.02, 0.005, 0.011, 0.03}}, array{"v", s, []int{5}, []float64{0, 0, 0, 0, 0}})
+	add("DynamicQuantizeMatMul", own("DynamicQuantizeMatMul", "x w b v c"), noise("x", 3, 30), bytesOf("w", s, 30, 5), single("b", 0.013), one8("v", s, 0), noise("c", 5))
+	add("MatMulIntegerToFloat", own("MatMulIntegerToFloat", "x w a b z v c"), bytesOf("x", u, 3, 30), bytesOf("w", s, 30, 5), single("a", 0.02), array{"b", elemFloat, []int{5}, []float64{0.01, 0.02, 0.005, 0.011, 0.03}}, one8("z", u, 11), array{"v", s, []int{5}, []float64{0, 0, 0, 0, 0}}, noise("c", 5))
+	add("com.microsoft's QuantizeLinear", []*nodeProto{
+		{OpType: "QuantizeLinear", Domain: microsoft, Input: []string{"x", "s", "z"}, Output: []string{"q"}}, {OpType: "DequantizeLinear", Domain: microsoft, Input: []string{"q", "s", "z"}, Output: []string{"y"}},
+	}, noise("x", 3, 4), single("s", 0.1), one8("z", s, -20))
+}
+
+func fusedSamples(add func(name string, nodes []*nodeProto, in ...array)) {
+	own := func(kind, inputs string, attrs ...*attrProto) []*nodeProto {
+		n := op(kind, inputs, attrs...)
+		n[0].Domain = microsoft
+		return n
+	}
+	add("com.microsoft's Gelu", own("Gelu", "x"), noise("x", 3, 5))
+	add("BiasGelu", own("BiasGelu", "x b"), noise("x", 3, 5), noise("b", 5))
+	add("FastGelu", own("FastGelu", "x b"), noise("x", 3, 5), noise("b", 5))
+	add("FastGelu alone", own("FastGelu", "x"), noise("x", 3, 5))
+	add("QuickGelu", own("QuickGelu", "x", float("alpha", 1.5)), noise("x", 3, 5))
+	add("FusedMatMul", own("FusedMatMul", "x x2", integer("transA", 1), integer("transB", 1), float("alpha", 0.5)), noise("x", 2, 4, 3), noise("x2", 2, 5, 4))
+	add("FusedMatMul of batches behind", own("FusedMatMul", "x x2", integer("transBatchA", 1), integer("transA", 1), integer("transBatchB", 1)), noise("x", 4, 2, 3), noise("x2", 4, 2, 5))
+	for _, a := range []string{"Relu", "Tanh", "Sigmoid", "LeakyRelu"} {
+		var numbers []*attrProto
+		var list []*attrProto
+		if a == "LeakyRelu" {
+			numbers, list = []*attrProto{float("activation_alpha", 0.2)}, []*attrProto{floats("activation_params", 0.2)}
+		}
+		add("FusedGemm "+a, own("FusedGemm", "x w b", append(numbers, textAttr("activation", a), integer("transB", 1))...), noise("x", 3, 4), noise("w", 5, 4), noise("b", 5))
+		add("FusedConv "+a, own("FusedConv", "x w b", append(list, textAttr("activation", a), ints("pads", 1, 1, 1, 1))...), noise("x", 1, 2, 4, 5), noise("w", 3, 2, 3, 3), noise("b", 3))
+	}
+	add("FusedConv of a sum", own("FusedConv", "x w b x2", textAttr("activation", "Relu")), noise("x", 1, 2, 4, 5), noise("w", 3, 2, 3, 3), noise("b", 3), noise("x2", 1, 3, 2, 3))
+	add("SkipLayerNormalization", own("SkipLayerNormalization", "x x2 g b c", float("epsilon", 1e-3)), noise("x", 2, 3, 8), noise("x2", 2, 3, 8), noise("g", 8), noise("b", 8), noise("c", 8))
+	add("SkipSimplifiedLayerNormalization", own("SkipSimplifiedLayerNormalization", "x x2 g", float("epsilon", 1e-3)), noise("x", 2, 3, 8), noise("x2", 2, 3, 8), noise("g", 8))
+	sum := own("SkipLayerNormalization", "x x2 g b c")
+	sum[0].Output = []string{"n", "", "", "y"}
+	add("SkipLayerNormalization's sum", sum, noise("x", 2, 3, 8), noise("x2", 2, 3, 8), noise("g", 8), noise("b", 8), noise("c", 8))
+	add("SimplifiedLayerNormalization", op("SimplifiedLayerNormalization", "x g", float("epsilon", 1e-3)), noise("x", 2, 3, 8), noise("g", 8))
+	ids := array{"x", elemInt32, []int{2, 3}, []float64{4, 0, 9, 1, 1, 3}}
+	types := array{"x2", elemInt32, []int{2, 3}, []float64{0, 0, 1, 1, 0, 1}}
+	embed := own("EmbedLayerNormalization", "x x2 w p s g b", float("epsilon", 1e-3))
+	embed[0].Output = []string{"e", "m"}
+	add("EmbedLayerNormalization", append(embed, &nodeProto{OpType: "Identity", Input: []string{"e"}, Output: []string{"y"}}), ids, types, noise("w", 10, 8), noise("p", 5, 8), noise("s", 2, 8), noise("g", 8), noise("b", 8))
 }

@@ -17,6 +17,7 @@ import (
 
 // settings are inputs that are numbers of an operator and not weights.
 var settings = map[string][]int{
+	"NonZero": {0}, "Unique": {0}, "Compress": {1}, // whose shapes follow from values
 	"Clip": {1, 2}, "Resize": {1, 2, 3}, "Upsample": {1}, "Pad": {1, 2, 3}, "Dropout": {1, 2}, "QuantizeLinear": {1, 2}, "DequantizeLinear": {0, 1, 2},
 	"Range": {0, 1, 2}, "OneHot": {0, 1, 2}, "Pow": {1}, "Reshape": {1}, "Expand": {1}, "Tile": {1}, "ConstantOfShape": {0}, "Slice": {1, 2, 3, 4}, "Where": {0},
 	"Attention": {3}, "RotaryEmbedding": {1, 2, 3},
@@ -38,15 +39,36 @@ var (
 // decides lists the names that shapes depend on.
 func (n *Network) decides() map[string]bool {
 	shape := map[string]bool{}
-	for _, node := range slices.Backward(n.order) {
-		computes := slices.Contains(shapeOfShape, node.OpType) || hostUnary[node.OpType] != nil || hostBinary[node.OpType] != nil
-		computes = computes && slices.ContainsFunc(node.Output, func(out string) bool { return shape[out] })
-		for i, in := range node.Input {
-			if computes || slices.Contains(shaping, node.OpType) && slices.Contains(settings[node.OpType], i) {
-				shape[in] = true
+	var walk func(order []*nodeProto)
+	walk = func(order []*nodeProto) {
+		for _, node := range slices.Backward(order) {
+			for _, g := range node.graphs() {
+				skip := 0
+				if node.OpType == "Loop" { // whose body also returns whether to go on
+					skip = 1
+				}
+				for i, out := range g.Output {
+					if i -= skip; i >= 0 && i < len(node.Output) && shape[node.Output[i]] {
+						shape[out.Name] = true
+					}
+				}
+				walk(n.bodies[g])
+				for i, in := range g.Input {
+					if i < len(node.Input) && shape[in.Name] {
+						shape[node.Input[i]] = true
+					}
+				}
+			}
+			computes := slices.Contains(shapeOfShape, node.OpType) || hostUnary[node.OpType] != nil || hostBinary[node.OpType] != nil
+			computes = computes && slices.ContainsFunc(node.Output, func(out string) bool { return shape[out] })
+			for i, in := range node.Input {
+				if computes || slices.Contains(shaping, node.OpType) && slices.Contains(settings[node.OpType], i) {
+					shape[in] = true
+				}
 			}
 		}
 	}
+	walk(n.order)
 	return shape
 }
 
@@ -87,13 +109,14 @@ func (n *nodeProto) table() *tensorProto {
 
 // initialize makes variables of the float weights and constants of all else.
 func (n *Network) initialize() error {
-	g := n.model.proto.Graph
-	weight, buffer, setting := map[string]bool{}, map[string]bool{}, n.decides()
+	g := n.model.proto.Graph.flat()
+	weight, buffer, state, setting := map[string]bool{}, map[string]bool{}, map[string]bool{}, n.decides()
 	for _, node := range g.Node {
 		for i, in := range node.Input {
 			weight[in] = weight[in] || weighty[node.OpType]
 			buffer[in] = buffer[in] || node.OpType == "BatchNormalization" && i >= 3
 			setting[in] = setting[in] || slices.Contains(settings[node.OpType], i)
+			state[in] = state[in] || slices.Contains(recurrents, node.OpType) && (i == 5 || i == 6)
 		}
 	}
 	rename, err := n.widened(g, setting)
@@ -122,7 +145,22 @@ func (n *Network) initialize() error {
 			}
 			setting[t.Name] = setting[t.Name] || mask
 		}
+		if state[t.Name] && !elsewhere { // zeros that recurrent layers begin with: of as many samples as there are
+			h, err := hostOf(t)
+			if err != nil {
+				return err
+			}
+			setting[t.Name] = setting[t.Name] || isZero(val{h: h})
+		}
 		isWeight := wide || float && size > 0 && !setting[t.Name] && (weight[t.Name] || size > 1)
+		if k := elem(t.DataType); (k == elemInt8 || k == elemUint8) && size >= minBytes && !setting[t.Name] {
+			x, err := t.bytes()
+			if err != nil {
+				return err
+			}
+			n.values[t.Name] = val{t: x, kind: k}
+			continue
+		}
 		if !isWeight {
 			h, err := hostOf(t)
 			if err != nil {
@@ -232,7 +270,7 @@ func (n *Network) widened(g *graphProto, setting map[string]bool) (map[*tensorPr
 
 // dequantize fills the variables of weights that were stored in few bits.
 func (n *Network) dequantize(rename map[*tensorProto]string) error {
-	g := n.model.proto.Graph
+	g := n.model.proto.Graph.flat()
 	made := map[string]*nodeProto{}
 	for _, node := range g.Node {
 		if len(node.Output) == 1 {

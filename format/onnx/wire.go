@@ -19,7 +19,7 @@ import (
 // A hostile file can nest messages, and each two bytes of it can ask for a
 // struct of a hundred: both are bounded, far beyond what models need.
 const (
-	maxDepth    = 24
+	maxDepth    = 40 // a graph within a graph takes three
 	maxMessages = 2 << 20
 )
 

@@ -132,7 +132,12 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 		// A variable, because WGSL refuses constant expressions that are infinite.
 		b.WriteString("var<private> inf_bits: u32 = 0x7f800000u;\n")
 	}
+	drop := w.opt.Tile.tuning().DropNaN
 	for _, n := range w.called() {
+		if e, ok := plain[n]; ok && drop {
+			fmt.Fprintf(&b, "fn %s { return %s; }\n", e.head, e.body)
+			continue
+		}
 		b.WriteString(helpers[n])
 	}
 	b.WriteString(w.decl.String())
@@ -141,6 +146,19 @@ func (w *writer) assemble(s *Shader, size [3]int) string {
 	b.WriteString(w.body.String())
 	b.WriteString("}\n")
 	return b.String()
+}
+
+// plain are the helpers that WGSL has functions for, as it has them: without a
+// rule for what is not a number. See Tuning.DropNaN.
+var plain = map[string]struct{ head, body string }{
+	"weft_max":     {"weft_max(a: f32, b: f32) -> f32", "max(a, b)"},
+	"weft_min":     {"weft_min(a: f32, b: f32) -> f32", "min(a, b)"},
+	"weft_relu":    {"weft_relu(x: f32) -> f32", "max(x, 0.0)"},
+	"weft_exp":     {"weft_exp(x: f32) -> f32", "exp(x)"},
+	"weft_log":     {"weft_log(x: f32) -> f32", "log(x)"},
+	"weft_sqrt":    {"weft_sqrt(x: f32) -> f32", "sqrt(x)"},
+	"weft_rsqrt":   {"weft_rsqrt(x: f32) -> f32", "inverseSqrt(x)"},
+	"weft_sigmoid": {"weft_sigmoid(x: f32) -> f32", "1.0 / (1.0 + exp(-x))"},
 }
 
 // called are the helpers that are used, and those that these use.

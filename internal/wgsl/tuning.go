@@ -24,6 +24,10 @@ type Tuning struct {
 	TapsFewest  int // threads with which they are worth it
 	TapsLeast   int // steps of k that such a part has at least
 
+	// DropNaN leaves to the driver what becomes of what is not a number: the
+	// benchmark of what the rule costs compares with that.
+	DropNaN bool
+
 	// Tiles are tried before those of the table, where they can be used.
 	Tiles func(*Matmul, TileLimits) []Tile
 }
