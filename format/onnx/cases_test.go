@@ -111,7 +111,7 @@ func TestEmptyResultsNameTheirNode(t *testing.T) {
 // What is wrong is said at once, with unknown operators counted.
 func TestUnknownOperatorsAreCounted(t *testing.T) {
 	s := sample{"", 17, []array{noise("x", 1, 3), longs("s", 1, 4)}, []*nodeProto{
-		varyingStep("Nonsense", "x", "a"), varyingStep("Nonsense", "a", "b"), varyingStep("Gibberish", "x", "c"), varyingStep("Reshape", "x s", "d"), varyingStep("Add", "c d", "y"),
+		stage("Nonsense", "x", "a"), stage("Nonsense", "a", "b"), stage("Gibberish", "x", "c"), stage("Reshape", "x s", "d"), stage("Add", "c d", "y"),
 	}, "y"}
 	_, err := s.model().Network(ImportOptions{})
 	for _, says := range []string{"3 of 5 nodes", "2 Nonsense, 1 Gibberish", `"n_b" (Nonsense)`, `node "n_d" (Reshape)`} {
@@ -124,7 +124,7 @@ func TestUnknownOperatorsAreCounted(t *testing.T) {
 // Vectors of the batch and batches behind the time leave the number of samples open.
 func TestBatchesByName(t *testing.T) {
 	g := func(dims map[string][]*dimProto, order ...string) *Model {
-		s := sample{"", 17, nil, []*nodeProto{varyingStep("Identity", order[0], "y")}, "y"}
+		s := sample{"", 17, nil, []*nodeProto{stage("Identity", order[0], "y")}, "y"}
 		m := s.model()
 		for _, name := range order {
 			m.proto.Graph.Input = append(m.proto.Graph.Input, &valueProto{Name: name, Type: &typeProto{Tensor: &tensorType{Elem: int64(elemFloat), Shape: &shapeProto{Dim: dims[name]}}}})
@@ -168,7 +168,7 @@ func TestBatchesByName(t *testing.T) {
 // Weights beside the model may leave out how long they are.
 func TestExternalDataWithoutLength(t *testing.T) {
 	dir := t.TempDir()
-	s := sample{"", 17, []array{noise("x", 1, 3), noise("w", 3, 2)}, []*nodeProto{varyingStep("MatMul", "x w", "y")}, "y"}
+	s := sample{"", 17, []array{noise("x", 1, 3), noise("w", 3, 2)}, []*nodeProto{stage("MatMul", "x w", "y")}, "y"}
 	m := s.model()
 	w := m.proto.Graph.Initializer[0]
 	data := append(slices.Clone(w.RawData), 1, 2, 3, 4) // the file goes on

@@ -40,15 +40,14 @@ func (m *Model) Network(o ImportOptions) (*Network, error) {
 		n.used[name] = true
 	}
 	unknown := m.unsupported()
-	err := n.sort(g, func(string) bool { return false })
-	if err != nil {
+	if err := n.sort(g, func(string) bool { return false }); err != nil {
 		return nil, err
 	}
 	n.order = n.bodies[g]
 	if err := n.initialize(); err != nil {
 		return nil, errors.Join(unknown, err)
 	}
-	err = n.arguments(o)
+	err := n.arguments(o)
 	if err == nil { // so that all that is wrong is said at once
 		err = n.try()
 	}

@@ -33,7 +33,7 @@ type Network struct {
 	kinds    map[string]elem // types of the inputs
 	used     map[string]bool // names that something reads
 	classes  int
-	rows     bool
+	rows     bool // the first result has a row for each sample
 }
 
 // Params are the network's variables: float weights in the order of the file.

@@ -22,7 +22,7 @@ func graphOf(s sample) *Model {
 	return m
 }
 
-func varyingStep(kind, in, out string, attrs ...*attrProto) *nodeProto {
+func stage(kind, in, out string, attrs ...*attrProto) *nodeProto {
 	n := &nodeProto{OpType: kind, Name: "n_" + out, Output: []string{out}, Attribute: attrs}
 	name := ""
 	for _, r := range in + " " {
@@ -53,77 +53,77 @@ func tokens(name string, n int, shape ...int) array {
 // constant of another size for another number.
 var openGraphs = []sample{
 	{"positions, as GPT-2 has them", 20, []array{tokens("x", 9, 2, 6), noise("words", 9, 4), noise("places", 12, 4), long("0", 0), long("1", 1), longs("[0]", 0)}, []*nodeProto{
-		varyingStep("Shape", "x", "n", integer("start", 0), integer("end", 1)),
-		varyingStep("Shape", "x", "s", integer("start", 1), integer("end", 2)),
-		varyingStep("Squeeze", "s", "s0"), varyingStep("Range", "0 s0 1", "at"), varyingStep("Unsqueeze", "at [0]", "row"),
-		varyingStep("Concat", "n s", "ns", integer("axis", 0)), varyingStep("Expand", "row ns", "ids"),
-		varyingStep("Gather", "words x", "a"), varyingStep("Gather", "places ids", "b"), varyingStep("Add", "a b", "y"),
+		stage("Shape", "x", "n", integer("start", 0), integer("end", 1)),
+		stage("Shape", "x", "s", integer("start", 1), integer("end", 2)),
+		stage("Squeeze", "s", "s0"), stage("Range", "0 s0 1", "at"), stage("Unsqueeze", "at [0]", "row"),
+		stage("Concat", "n s", "ns", integer("axis", 0)), stage("Expand", "row ns", "ids"),
+		stage("Gather", "words x", "a"), stage("Gather", "places ids", "b"), stage("Add", "a b", "y"),
 	}, "y"},
 	{"token types, a buffer that is expanded", 14, []array{tokens("x", 9, 2, 6), noise("words", 9, 4), noise("types", 2, 4), tokens("buffer", 1, 1, 12), longs("[0]", 0), longs("[1]", 1), longs("[6]", 6), longs("-1", -1)}, []*nodeProto{
-		varyingStep("Shape", "x", "shape"), varyingStep("Gather", "shape [0]", "n"),
-		varyingStep("Slice", "buffer [0] [6] [1]", "cut"), varyingStep("Concat", "n [6]", "ns", integer("axis", 0)),
-		varyingStep("Reshape", "ns -1", "list"), varyingStep("Shape", "list", "rank"), varyingStep("ConstantOfShape", "rank", "ones", &attrProto{Name: "value", Type: attrTensor, T: &tensorProto{DataType: int64(elemInt64), Dims: []int64{1}, Int64Data: []int64{1}}}),
-		varyingStep("Equal", "list ones", "keep"), varyingStep("Where", "keep ones list", "to"), varyingStep("Expand", "cut to", "ids"),
-		varyingStep("Gather", "words x", "a"), varyingStep("Gather", "types ids", "b"), varyingStep("Add", "a b", "y"),
+		stage("Shape", "x", "shape"), stage("Gather", "shape [0]", "n"),
+		stage("Slice", "buffer [0] [6] [1]", "cut"), stage("Concat", "n [6]", "ns", integer("axis", 0)),
+		stage("Reshape", "ns -1", "list"), stage("Shape", "list", "rank"), stage("ConstantOfShape", "rank", "ones", &attrProto{Name: "value", Type: attrTensor, T: &tensorProto{DataType: int64(elemInt64), Dims: []int64{1}, Int64Data: []int64{1}}}),
+		stage("Equal", "list ones", "keep"), stage("Where", "keep ones list", "to"), stage("Expand", "cut to", "ids"),
+		stage("Gather", "words x", "a"), stage("Gather", "types ids", "b"), stage("Add", "a b", "y"),
 	}, "y"},
 	{"a mask of the samples, their index and GatherND", 20, []array{tokens("x", 2, 3, 5), noise("scores", 1, 5, 5), long("0", 0), long("1", 1), long("5", 5), longs("[1,2,3]", 1, 2, 3), longs("[0,1,2]", 0, 1, 2), longs("[0,1,3]", 0, 1, 3), longs("[-1]", -1), longs("[1]", 1), longs("[5]", 5), single("low", -math.MaxFloat32), longs("[0]", 0)}, []*nodeProto{
-		varyingStep("Shape", "x", "n", integer("start", 0), integer("end", 1)), varyingStep("Squeeze", "n", "n0"),
-		varyingStep("Range", "0 n0 1", "samples"), varyingStep("Range", "0 5 1", "seq"),
-		varyingStep("Unsqueeze", "samples [1,2,3]", "i"), varyingStep("Unsqueeze", "seq [0,1,2]", "k"), varyingStep("Unsqueeze", "seq [0,1,3]", "q"),
-		varyingStep("LessOrEqual", "k q", "causal"),
-		varyingStep("Concat", "n [1] [5] [5]", "shape", integer("axis", 0)),
-		varyingStep("Expand", "i shape", "ii"), varyingStep("Expand", "k shape", "kk"),
-		varyingStep("Unsqueeze", "ii [-1]", "iu"), varyingStep("Unsqueeze", "kk [-1]", "ku"), varyingStep("Concat", "iu ku", "index", integer("axis", -1)),
-		varyingStep("Cast", "x", "bools", integer("to", int(elemBool))), varyingStep("GatherND", "bools index", "padding"),
-		varyingStep("And", "causal padding", "may"), varyingStep("Where", "may scores low", "y"),
+		stage("Shape", "x", "n", integer("start", 0), integer("end", 1)), stage("Squeeze", "n", "n0"),
+		stage("Range", "0 n0 1", "samples"), stage("Range", "0 5 1", "seq"),
+		stage("Unsqueeze", "samples [1,2,3]", "i"), stage("Unsqueeze", "seq [0,1,2]", "k"), stage("Unsqueeze", "seq [0,1,3]", "q"),
+		stage("LessOrEqual", "k q", "causal"),
+		stage("Concat", "n [1] [5] [5]", "shape", integer("axis", 0)),
+		stage("Expand", "i shape", "ii"), stage("Expand", "k shape", "kk"),
+		stage("Unsqueeze", "ii [-1]", "iu"), stage("Unsqueeze", "kk [-1]", "ku"), stage("Concat", "iu ku", "index", integer("axis", -1)),
+		stage("Cast", "x", "bools", integer("to", int(elemBool))), stage("GatherND", "bools index", "padding"),
+		stage("And", "causal padding", "may"), stage("Where", "may scores low", "y"),
 	}, "y"},
 	{"ones for a mask that is not given", 20, []array{tokens("x", 9, 2, 6), noise("scores", 1, 1, 6, 6), single("1f", 1), single("low", -math.MaxFloat32), longs("[1,2]", 1, 2), longs("[6]", 6)}, []*nodeProto{
-		varyingStep("Shape", "x", "n", integer("start", 0), integer("end", 1)), varyingStep("Concat", "n [6]", "ns", integer("axis", 0)),
-		varyingStep("ConstantOfShape", "ns", "ones", &attrProto{Name: "value", Type: attrTensor, T: &tensorProto{DataType: int64(elemFloat), Dims: []int64{1}, FloatData: []float32{1}}}),
-		varyingStep("Unsqueeze", "ones [1,2]", "wide"), varyingStep("Sub", "1f wide", "not"), varyingStep("Mul", "not low", "bias"),
-		varyingStep("Cast", "x", "xf", integer("to", int(elemFloat))), varyingStep("Unsqueeze", "xf [1,2]", "xw"), varyingStep("Add", "scores xw", "s"), varyingStep("Add", "s bias", "y"),
+		stage("Shape", "x", "n", integer("start", 0), integer("end", 1)), stage("Concat", "n [6]", "ns", integer("axis", 0)),
+		stage("ConstantOfShape", "ns", "ones", &attrProto{Name: "value", Type: attrTensor, T: &tensorProto{DataType: int64(elemFloat), Dims: []int64{1}, FloatData: []float32{1}}}),
+		stage("Unsqueeze", "ones [1,2]", "wide"), stage("Sub", "1f wide", "not"), stage("Mul", "not low", "bias"),
+		stage("Cast", "x", "xf", integer("to", int(elemFloat))), stage("Unsqueeze", "xf [1,2]", "xw"), stage("Add", "scores xw", "s"), stage("Add", "s bias", "y"),
 	}, "y"},
 	{"rows picked by the samples' own index", 20, []array{noise("x", 2, 3, 4), long("0", 0), long("1", 1)}, []*nodeProto{
-		varyingStep("Shape", "x", "n", integer("start", 0), integer("end", 1)), varyingStep("Squeeze", "n", "n0"), varyingStep("Range", "0 n0 1", "at"),
-		varyingStep("Transpose", "x", "t", ints("perm", 0, 2, 1)), varyingStep("Gather", "t at", "y", integer("axis", 0)),
+		stage("Shape", "x", "n", integer("start", 0), integer("end", 1)), stage("Squeeze", "n", "n0"), stage("Range", "0 n0 1", "at"),
+		stage("Transpose", "x", "t", ints("perm", 0, 2, 1)), stage("Gather", "t at", "y", integer("axis", 0)),
 	}, "y"},
 	{"samples from the last to the first", 20, []array{noise("x", 3, 4), long("-1", -1)}, []*nodeProto{
-		varyingStep("Shape", "x", "n", integer("start", 0), integer("end", 1)), varyingStep("Squeeze", "n", "n0"), varyingStep("Add", "n0 -1", "last"), varyingStep("Range", "last -1 -1", "at"),
-		varyingStep("Gather", "x at", "y", integer("axis", 0)),
+		stage("Shape", "x", "n", integer("start", 0), integer("end", 1)), stage("Squeeze", "n", "n0"), stage("Add", "n0 -1", "last"), stage("Range", "last -1 -1", "at"),
+		stage("Gather", "x at", "y", integer("axis", 0)),
 	}, "y"},
 	{"the end of each text", 20, []array{tokens("x", 9, 3, 5), noise("words", 9, 4), long("0", 0), long("1", 1), longs("[-1]", -1)}, []*nodeProto{
-		varyingStep("Gather", "words x", "h"), varyingStep("ArgMax", "x", "end", integer("axis", 1), integer("keepdims", 0)),
-		varyingStep("Shape", "x", "n", integer("start", 0), integer("end", 1)), varyingStep("Squeeze", "n", "n0"), varyingStep("Range", "0 n0 1", "at"),
-		varyingStep("Unsqueeze", "at [-1]", "a"), varyingStep("Unsqueeze", "end [-1]", "b"), varyingStep("Concat", "a b", "index", integer("axis", -1)), varyingStep("GatherND", "h index", "y"),
+		stage("Gather", "words x", "h"), stage("ArgMax", "x", "end", integer("axis", 1), integer("keepdims", 0)),
+		stage("Shape", "x", "n", integer("start", 0), integer("end", 1)), stage("Squeeze", "n", "n0"), stage("Range", "0 n0 1", "at"),
+		stage("Unsqueeze", "at [-1]", "a"), stage("Unsqueeze", "end [-1]", "b"), stage("Concat", "a b", "index", integer("axis", -1)), stage("GatherND", "h index", "y"),
 	}, "y"},
 	{"a class token for each", 17, []array{noise("x", 2, 3, 4), noise("token", 1, 1, 4), longs("[-1,-1]", -1, -1), longs("[0]", 0)}, []*nodeProto{
-		varyingStep("Shape", "x", "shape"), varyingStep("Gather", "shape [0]", "n"), varyingStep("Concat", "n [-1,-1]", "to", integer("axis", 0)),
-		varyingStep("Constant", "", "one", &attrProto{Name: "value_int", Type: attrInt, I: 1}), varyingStep("Abs", "to", "abs"), varyingStep("Expand", "token abs", "tokens"),
-		varyingStep("Concat", "tokens x", "y", integer("axis", 1)),
+		stage("Shape", "x", "shape"), stage("Gather", "shape [0]", "n"), stage("Concat", "n [-1,-1]", "to", integer("axis", 0)),
+		stage("Constant", "", "one", &attrProto{Name: "value_int", Type: attrInt, I: 1}), stage("Abs", "to", "abs"), stage("Expand", "token abs", "tokens"),
+		stage("Concat", "tokens x", "y", integer("axis", 1)),
 	}, "y"},
 	{"windows, and a mask for each of them", 17, []array{noise("x", 2, 4, 4, 3), noise("mask", 4, 4, 4), longs("[2,2,2,2,3]", 2, 2, 2, 2, 3), longs("[-1,4,3]", -1, 4, 3), longs("[4]", 4), longs("[4,4,4]", 4, 4, 4), longs("[0]", 0), longs("[16,4]", 4, 4)}, []*nodeProto{
-		varyingStep("Shape", "x", "n", integer("start", 0), integer("end", 1)), varyingStep("Concat", "n [2,2,2,2,3]", "cut", integer("axis", 0)), varyingStep("Reshape", "x cut", "six"),
-		varyingStep("Transpose", "six", "turned", ints("perm", 0, 1, 3, 2, 4, 5)), varyingStep("Reshape", "turned [-1,4,3]", "w"), varyingStep("Transpose", "w", "wt", ints("perm", 0, 2, 1)),
-		varyingStep("MatMul", "w wt", "s"), varyingStep("Shape", "s", "m", integer("start", 0), integer("end", 1)), varyingStep("Div", "m [4]", "each"), varyingStep("Concat", "each [4,4,4]", "five", integer("axis", 0)),
-		varyingStep("Reshape", "s five", "s5"), varyingStep("Unsqueeze", "mask [0]", "m5"), varyingStep("Add", "s5 m5", "masked"), varyingStep("Concat", "m [16,4]", "back", integer("axis", 0)), varyingStep("Reshape", "masked back", "b"), varyingStep("Softmax", "b", "y"),
+		stage("Shape", "x", "n", integer("start", 0), integer("end", 1)), stage("Concat", "n [2,2,2,2,3]", "cut", integer("axis", 0)), stage("Reshape", "x cut", "six"),
+		stage("Transpose", "six", "turned", ints("perm", 0, 1, 3, 2, 4, 5)), stage("Reshape", "turned [-1,4,3]", "w"), stage("Transpose", "w", "wt", ints("perm", 0, 2, 1)),
+		stage("MatMul", "w wt", "s"), stage("Shape", "s", "m", integer("start", 0), integer("end", 1)), stage("Div", "m [4]", "each"), stage("Concat", "each [4,4,4]", "five", integer("axis", 0)),
+		stage("Reshape", "s five", "s5"), stage("Unsqueeze", "mask [0]", "m5"), stage("Add", "s5 m5", "masked"), stage("Concat", "m [16,4]", "back", integer("axis", 0)), stage("Reshape", "masked back", "b"), stage("Softmax", "b", "y"),
 	}, "y"},
 	{"a table repeated for each", 13, []array{noise("x", 2, 6), noise("table", 12, 3), tokens("own", 12, 1, 6), longs("[1]", 1), longs("[0]", 0), longs("[2]", 2)}, []*nodeProto{
-		varyingStep("Shape", "x", "shape"), varyingStep("Gather", "shape [0]", "n"), varyingStep("Concat", "n [1]", "times", integer("axis", 0)),
-		varyingStep("Identity", "own", "o"), varyingStep("Tile", "o times", "many"), varyingStep("Gather", "table many", "e"), varyingStep("Unsqueeze", "x [2]", "xu"), varyingStep("Add", "e xu", "y"),
+		stage("Shape", "x", "shape"), stage("Gather", "shape [0]", "n"), stage("Concat", "n [1]", "times", integer("axis", 0)),
+		stage("Identity", "own", "o"), stage("Tile", "o times", "many"), stage("Gather", "table many", "e"), stage("Unsqueeze", "x [2]", "xu"), stage("Add", "e xu", "y"),
 	}, "y"},
 	{"samples flattened with their rows", 20, []array{noise("x", 2, 3, 4), long("0", 0), long("1", 1), long("3", 3), longs("[3]", 3), longs("[1]", 1), longs("[-1]", -1), longs("[-1,4]", -1, 4)}, []*nodeProto{
-		varyingStep("Shape", "x", "n", integer("start", 0), integer("end", 1)), varyingStep("Squeeze", "n", "n0"), varyingStep("Range", "0 n0 1", "i"), varyingStep("Range", "0 3 1", "j"),
-		varyingStep("Mul", "i 3", "i3"), varyingStep("Unsqueeze", "i3 [1]", "col"), varyingStep("Add", "col j", "grid"), varyingStep("Reshape", "grid [-1]", "flat"), // [3*batch]
-		varyingStep("Reshape", "x [-1,4]", "rows"), varyingStep("Gather", "rows flat", "y"),
+		stage("Shape", "x", "n", integer("start", 0), integer("end", 1)), stage("Squeeze", "n", "n0"), stage("Range", "0 n0 1", "i"), stage("Range", "0 3 1", "j"),
+		stage("Mul", "i 3", "i3"), stage("Unsqueeze", "i3 [1]", "col"), stage("Add", "col j", "grid"), stage("Reshape", "grid [-1]", "flat"), // [3*batch]
+		stage("Reshape", "x [-1,4]", "rows"), stage("Gather", "rows flat", "y"),
 	}, "y"},
 	{"rows of all samples, the samples within", 20, []array{noise("x", 2, 3, 4), long("0", 0), long("1", 1), long("3", 3), longs("[1]", 1), longs("[-1]", -1), longs("[-1,4]", -1, 4)}, []*nodeProto{
-		varyingStep("Shape", "x", "n", integer("start", 0), integer("end", 1)), varyingStep("Squeeze", "n", "n0"), varyingStep("Range", "0 n0 1", "i"), varyingStep("Range", "0 3 1", "j"),
-		varyingStep("Mul", "i 3", "i3"), varyingStep("Unsqueeze", "j [1]", "col"), varyingStep("Add", "col i3", "grid"), varyingStep("Reshape", "grid [-1]", "flat"),
-		varyingStep("Reshape", "x [-1,4]", "rows"), varyingStep("Gather", "rows flat", "y"),
+		stage("Shape", "x", "n", integer("start", 0), integer("end", 1)), stage("Squeeze", "n", "n0"), stage("Range", "0 n0 1", "i"), stage("Range", "0 3 1", "j"),
+		stage("Mul", "i 3", "i3"), stage("Unsqueeze", "j [1]", "col"), stage("Add", "col i3", "grid"), stage("Reshape", "grid [-1]", "flat"),
+		stage("Reshape", "x [-1,4]", "rows"), stage("Gather", "rows flat", "y"),
 	}, "y"},
 	{"a fraction of the samples", 20, []array{noise("x", 2, 3), longs("[0]", 0)}, []*nodeProto{
-		varyingStep("Shape", "x", "n", integer("start", 0), integer("end", 1)), varyingStep("Cast", "n", "nf", integer("to", int(elemFloat))),
-		varyingStep("ReduceSum", "x [0]", "sum", integer("keepdims", 0)), varyingStep("Div", "sum nf", "mean"), varyingStep("Sub", "x mean", "y"),
+		stage("Shape", "x", "n", integer("start", 0), integer("end", 1)), stage("Cast", "n", "nf", integer("to", int(elemFloat))),
+		stage("ReduceSum", "x [0]", "sum", integer("keepdims", 0)), stage("Div", "sum nf", "mean"), stage("Sub", "x mean", "y"),
 	}, "y"},
 }
 
