@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/format/safetensors"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
@@ -26,7 +27,7 @@ func FuzzReadModel(f *testing.F) {
 	pre := train.Preprocessing{Channels: 1, Height: 8, Width: 8, Scale: 1, Mean: []float32{0}, Std: []float32{1}}
 	options := train.Options{Epochs: 1, Batch: 1, Optimizer: "sgd", LR: 0.1, Schedule: "constant"}
 	f.Add(text(options), text(pre), text([]string{"a", "b"}), text(layers), "0.weight", 2, 1, 3, []byte{1, 2, 3, 4}, false)
-	f.Add(text(options), text(pre), text([]string{"a", "b"}), text([]train.Layer{{Type: "linear", Units: 2}}), "1.weight", 2, 64, 0, []byte{}, true)
+	f.Add(text(options), text(pre), text([]string{"a", "b"}), text([]train.Layer{{Type: "linear", Units: 2}}), "1.weight", 2, 64, 0, []byte{}, false)
 	f.Fuzz(func(t *testing.T, options, pre, classes, layers, name string, d0, d1, d2 int, data []byte, average bool) {
 		meta := map[string]string{
 			"weft.version": "2", "weft.kind": "model", "weft.recipe": Layers.Name, "weft.options": options, "weft.preprocessing": pre,
@@ -81,7 +82,7 @@ func FuzzReadModel(f *testing.F) {
 		if err != nil {
 			return
 		}
-		prog, err := tensor.Compile(nil, func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
+		prog, err := tensor.Compile(device.CPU(), func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor {
 			return []*tensor.Tensor{m.Forward(in[0])}
 		}, tensor.Zeros(1, info.Preprocessing.Channels, info.Preprocessing.Height, info.Preprocessing.Width))
 		if err != nil {
