@@ -14,14 +14,14 @@ const runBar = (page) => page.getByRole('region', { name: 'Run', exact: true });
 const rate = (page) => page.getByRole('textbox', { name: /^Learning rate/ });
 const epochs = (page) => page.evaluate(() => window.weftLog.events.filter((e) => e.event === 'epoch'));
 
-/** slow passes requests on to a server, and the data's files only when it is let go: a line on which they take long. */
+/** slow passes requests on to a server, and the training images only when it is let go: a line on which they take long. One file, because a browser has few connections to a host. */
 async function slow(target) {
   let go;
   const gate = new Promise((done) => (go = done));
   const proxy = createServer((from, to) => {
     const ask = request(new URL(from.url, target), { headers: { ...from.headers, host: new URL(target).host } }, async (answer) => {
       to.writeHead(answer.statusCode, answer.headers);
-      if (!/data\/mnist\/|models\/.*safetensors/.test(from.url)) return answer.pipe(to);
+      if (!/data\/mnist\/train-images/.test(from.url)) return answer.pipe(to);
       // Half of it comes at once, so that there is progress to be seen.
       let first = true;
       for await (const part of answer) {
