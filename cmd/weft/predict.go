@@ -19,6 +19,7 @@ import (
 	"github.com/weft-ml/weft/device"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
+	"github.com/weft-ml/weft/internal/regular"
 	"github.com/weft-ml/weft/train"
 )
 
@@ -43,7 +44,7 @@ others the picture is resized and its middle cut out as the model says.`,
 			}
 			img, err := data.PictureFromFile(args[0])
 			var outside *fs.PathError // not there, a folder, no permission
-			if errors.As(err, &outside) {
+			if errors.As(err, &outside) || errors.Is(err, regular.ErrKind) {
 				return hint(err, "give the file of a PNG, JPEG or WebP picture")
 			}
 			if err != nil {

@@ -89,7 +89,7 @@ func (f *trainFlags) apply(s *pflag.FlagSet, o *train.Options) (given []string) 
 	})
 	// A schedule that ended at the recipe's rate would not fall to it from a
 	// lower one of the command line, such as Adam's.
-	if before := o.LR; s.Changed("lr") && !s.Changed("min-lr") && before > 0 {
+	if before := o.LR; s.Changed("lr") && !s.Changed("min-lr") && before > 0 && target.opts.LR > 0 {
 		target.opts.MinLR *= target.opts.LR / before
 	}
 	*o = target.opts

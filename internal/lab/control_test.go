@@ -122,7 +122,7 @@ func TestDivergedRunEndsWithAReason(t *testing.T) {
 	b := newBench(t, Options{})
 	b.ready("cpu", 1000)
 	c := long()
-	c.LR, c.Schedule = 1e20, "constant"
+	c.LR, c.Schedule = 1e6, "constant" // the highest that is taken
 	ask[StartResult](b, "start", &StartRequest{Config: c})
 	b.until("failure", func() bool { return len(of[FailedEvent](b, "failed")) > 0 })
 	if e := of[FailedEvent](b, "failed")[0]; e.Hint == "" || !strings.Contains(e.Message, train.ErrDiverged.Error()) || b.state() != Stopped {

