@@ -17,9 +17,9 @@ import (
 
 	"github.com/weft-ml/weft/data"
 	"github.com/weft-ml/weft/device"
+	"github.com/weft-ml/weft/internal/regular"
 	"github.com/weft-ml/weft/nn"
 	"github.com/weft-ml/weft/tensor"
-	"github.com/weft-ml/weft/internal/regular"
 	"github.com/weft-ml/weft/train"
 )
 
