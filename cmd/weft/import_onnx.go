@@ -32,7 +32,7 @@ func (a *app) importONNXCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "onnx FILE",
 		Short: "Import an ONNX model",
-		Long: `Import an ONNX model (opset 7 to 24), with weights inside or beside it. Operators
+		Long: `Import an ONNX model (opset 1 to 28), with weights inside or beside it. Operators
 that are not known are all listed, and nothing is written then.
 
 How pictures become the network's input, and the names of the classes, come from

@@ -316,7 +316,11 @@ func (c *call) onHost() *host {
 		if elemSize[out.kind] == 0 {
 			c.fail("to element type %d", out.kind)
 		}
+		lo, hi, saturates := floatRange(out.kind)
 		for i, v := range x.v {
+			if saturates && isFloat(x.kind) && v == v {
+				v = min(max(v, lo), hi)
+			}
 			out.v[i] = narrowed(out.kind, v)
 		}
 		return out

@@ -158,5 +158,29 @@ func fromBits(kind elem, b uint64) float64 {
 	return float64(b & (1<<(8*elemSize[kind]) - 1))
 }
 
-// toKind converts x to kind. Fewer bits wrap, because they are wider in memory.
-func toKind(x tt, kind elem) tt { return wrapped(x, kind).To(dtype(kind)) }
+// toKind converts x to kind. Integers of fewer bits wrap, because they are wider in
+// memory; what a float has beyond them becomes the nearest that there is, and NaN 0.
+func toKind(x tt, kind elem) tt {
+	if x.DType().Compute() != tensor.Float32 {
+		return wrapped(x, kind).To(dtype(kind))
+	}
+	if lo, hi, ok := floatRange(kind); ok {
+		x = x.Clamp(lo, hi)
+	}
+	return x.To(dtype(kind))
+}
+
+// floatRange are the limits of integers that a float is cast to, where those of the
+// type that holds them in memory are others.
+func floatRange(kind elem) (lo, hi float64, ok bool) {
+	bits, signed := narrow(kind)
+	switch {
+	case kind == elemUint32 || kind == elemUint64:
+		return 0, math.Inf(1), true
+	case bits == 0:
+		return 0, 0, false
+	case signed:
+		return -float64(int(1) << (bits - 1)), float64(int(1)<<(bits-1)) - 1, true
+	}
+	return 0, float64(int(1)<<bits) - 1, true
+}

@@ -38,20 +38,28 @@ func dft(c *call) []val {
 	if axis = c.axis(axis, rank); axis == rank-1 {
 		c.fail("dimension %d is that of real and imaginary part", axis)
 	}
+	inverse, onesided := c.int("inverse", 0) != 0, c.int("onesided", 0) != 0
 	n := x.Dim(axis)
+	if inverse && onesided { // half of a spectrum, and one point more
+		n = 2 * (n - 1)
+	}
 	if c.has(1) {
 		n = int(c.number(1))
 	}
-	inverse, onesided := c.int("inverse", 0) != 0, c.int("onesided", 0) != 0
 	if n < 1 || n > maxHost {
 		c.fail("a length of %d", n)
 	}
-	if onesided && (inverse || x.Dim(-1) == 2) {
-		c.fail("onesided is for real signals, and not for the inverse")
+	if onesided && !inverse && x.Dim(-1) == 2 {
+		c.fail("onesided is for real signals")
+	}
+	half := onesided && inverse
+	most := n
+	if half {
+		most = n/2 + 1
 	}
 	// Longer than asked for is cut, and shorter counts as padded with zeros.
-	if x.Dim(axis) > n {
-		x = x.Slice(axis, 0, n)
+	if x.Dim(axis) > most {
+		x = x.Slice(axis, 0, most)
 	}
 	order := make([]int, 0, rank)
 	for d := range rank {
@@ -59,9 +67,30 @@ func dft(c *call) []val {
 			order = append(order, d)
 		}
 	}
-	y := c.transform(x.Permute(append(order, axis, rank-1)...), n, inverse, onesided, nil)
+	x = x.Permute(append(order, axis, rank-1)...)
+	if half {
+		x = halfDoubled(x, n)
+	}
+	y := c.transform(x, n, inverse, onesided && !inverse, nil)
+	if half {
+		y = y.Slice(rank-1, 0, 1)
+	}
 	back := slices.Insert(slices.Clone(identityOrder(rank-2)), axis, rank-2)
 	return one1(y.Permute(append(back, rank-1)...))
+}
+
+// halfDoubled is half of the spectrum x [.., bins, parts] of a real signal of n points,
+// so that the real part of its inverse transform is that signal: the other half is its
+// mirror image, conjugate, and adds as much as this one. Only what is its own image is
+// there once: point 0, and the middle of an even n.
+func halfDoubled(x tt, n int) tt {
+	twice := make([]float32, x.Dim(-2))
+	for i := range twice {
+		if twice[i] = 2; i == 0 || 2*i == n {
+			twice[i] = 1
+		}
+	}
+	return x.Mul(tensor.New(twice, len(twice), 1))
 }
 
 func identityOrder(n int) []int {

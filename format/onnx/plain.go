@@ -165,13 +165,11 @@ func (e *emitter) slice(n *ir.Node) string {
 
 func (e *emitter) pad(n *ir.Node) string {
 	in, out, start := e.t.shape[n.In[0]], e.t.shape[n], e.t.start[n]
+	// All dimensions: ONNX Runtime 1.30 mistakes pads of some of them (axes) for
+	// those of all where it moves a Transpose past several paddings that share them.
 	var before, after []dim
-	var axes []int
 	for d := range in {
-		end := dim{out[d].a - in[d].a - start[d].a, out[d].c - in[d].c - start[d].c}
-		if start[d] != (dim{}) || end != (dim{}) {
-			before, after, axes = append(before, start[d]), append(after, end), append(axes, d)
-		}
+		before, after = append(before, start[d]), append(after, dim{out[d].a - in[d].a - start[d].a, out[d].c - in[d].c - start[d].c})
 	}
 	x := e.full(n.In[0])
 	cast := n.DType == ir.Bool // which readers do not pad
@@ -182,7 +180,7 @@ func (e *emitter) pad(n *ir.Node) string {
 	if cast {
 		dt = ir.I32
 	}
-	x = e.node("Pad", []string{x, e.sizes(append(before, after...)), e.scalar(dt, n.Value), e.int64s(axes...)})
+	x = e.node("Pad", []string{x, e.sizes(append(before, after...)), e.scalar(dt, n.Value)})
 	if cast {
 		x = e.node("Cast", []string{x}, integer("to", int(elemBool)))
 	}

@@ -146,6 +146,7 @@ Cast 24 1 1 round_mode saturate to
 CastLike 15 2 1
 CastLike 19 2 1 saturate
 CastLike 24 2 1 round_mode saturate
+CausalConvWithState 27 2-4 1-2 activation
 Ceil 1 1 1 consumed_inputs
 Ceil 6 1 1
 Celu 12 1 1 alpha
@@ -248,6 +249,7 @@ Log 6 1 1
 LogSoftmax 1 1 1 axis
 Loop 1 3+ 1+ body
 Loop 11 2+ 1+ body
+LinearAttention 27 3-6 1-2 chunk_size kv_num_heads q_num_heads scale update_rule
 LpNormalization 1 1 1 axis p
 LpPool 1 1 1 auto_pad kernel_shape p pads strides
 LpPool 18 1 1 auto_pad ceil_mode dilations kernel_shape p pads strides
@@ -309,6 +311,7 @@ RandomNormalLike 1 1 1 dtype mean scale seed
 RandomUniform 1 0 1 dtype high low seed shape
 RandomUniformLike 1 1 1 dtype high low seed
 Range 11 3 1
+Range 27 3 1 stash_type
 Reciprocal 1 1 1 consumed_inputs
 Reciprocal 6 1 1
 ReduceL1 1 1 1 axes keepdims
