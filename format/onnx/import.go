@@ -223,6 +223,14 @@ func (n *Network) arguments(o ImportOptions) error {
 			if fixed && len(shape) != len(s.Dim) {
 				return fmt.Errorf("onnx: input %s has %d dimensions, and %v was given", quote(v.Name), len(s.Dim), shape)
 			}
+			// A first dimension of 1 is the samples unless another one is them, as in
+			// the state of a recurrent layer: [layers, batch, size].
+			behind := false
+			for i, d := range s.Dim {
+				if i > 0 && d.Value <= 0 && samples(d, i, len(s.Dim)) && (!fixed || shape[i] == Batch) {
+					behind = true
+				}
+			}
 			for i, d := range s.Dim {
 				size := int(min(max(d.Value, 0), math.MaxInt32))
 				if i == 0 && size > 0 {
@@ -230,10 +238,10 @@ func (n *Network) arguments(o ImportOptions) error {
 				}
 				switch {
 				case fixed:
-					if size = shape[i]; size == 1 && (i == 0 && len(shape) > 1 || samples(d, i, len(s.Dim))) {
+					if size = shape[i]; size == 1 && (i == 0 && len(shape) > 1 && !behind || samples(d, i, len(s.Dim))) {
 						size = Batch
 					}
-				case i == 0 && len(s.Dim) > 1 && size == 1: // the samples: also where they were one
+				case i == 0 && len(s.Dim) > 1 && size == 1 && !behind: // the samples: also where they were one
 					size = Batch
 				case size == 0 && samples(d, i, len(s.Dim)):
 					size = Batch

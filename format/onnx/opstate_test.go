@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -279,5 +280,28 @@ func TestStateErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q", c.node[0].OpType, err, c.want)
 		}
+	}
+}
+
+// The state of a recurrent layer, [layers, batch, size], has its samples in the second
+// dimension, also where there is one layer.
+func TestStateOfOneLayer(t *testing.T) {
+	x, h := noise("x", 6, 2, 4), noise("x2", 1, 2, 5)
+	s := sample{"", 14, []array{x, h, noise("w", 1, 5, 4), noise("r", 1, 5, 5), noise("b", 1, 10)},
+		[]*nodeProto{{OpType: "RNN", Name: "rnn", Input: []string{"x", "w", "r", "b", "", "x2"}, Output: []string{"y"}, Attribute: []*attrProto{integer("hidden_size", 5)}}}, "y"}
+	m := s.model()
+	for _, v := range m.proto.Graph.Input {
+		v.Type.Tensor.Shape.Dim[1] = &dimProto{Param: "batch"}
+	}
+	n, err := m.Network(ImportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := n.Inputs()[0].Shape, n.Inputs()[1].Shape; !slices.Equal(a, []int{6, Batch, 4}) || !slices.Equal(b, []int{1, Batch, 5}) {
+		t.Errorf("inputs %v and %v", a, b)
+	}
+	f := func(_ *tensor.Trace, in []*tensor.Tensor) []*tensor.Tensor { return n.Run(in...) }
+	if _, err := Export(f, ExportOptions{Inputs: n.Inputs()}); err != nil {
+		t.Error(err)
 	}
 }

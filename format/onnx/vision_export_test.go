@@ -198,3 +198,40 @@ func TestWindowErrors(t *testing.T) {
 		}
 	}
 }
+
+// The greatest of the channels that a factor of each has scaled, exported again and
+// run for one sample: rows of which elements are repeated, and one row only.
+func TestGreatestOfScaledChannels(t *testing.T) {
+	x := noise("x", 1, 4, 6, 6)
+	w := array{"w", elemFloat, []int{4, 4, 1, 1}, make([]float64, 16)} // the channels as they are
+	for c := range 4 {
+		w.data[5*c] = 1
+	}
+	m := sample{"", 14, []array{x, w, longs("k", 3)}, []*nodeProto{
+		{OpType: "GlobalAveragePool", Input: []string{"x"}, Output: []string{"a"}}, {OpType: "Conv", Input: []string{"a", "w"}, Output: []string{"c"}}, {OpType: "HardSigmoid", Input: []string{"c"}, Output: []string{"s"}},
+		{OpType: "Mul", Input: []string{"x", "s"}, Output: []string{"m"}}, {OpType: "Flatten", Input: []string{"m"}, Output: []string{"f"}},
+		{OpType: "TopK", Input: []string{"f", "k"}, Output: []string{"y", "i"}}}, "y"}
+	model := m.model()
+	model.proto.Graph.Input[0].Type.Tensor.Shape.Dim[0] = &dimProto{Param: "batch"}
+	n, err := model.Network(ImportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Export(forward(n), ExportOptions{Inputs: n.Inputs()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scaled []float64
+	for c := range 4 {
+		sum, channel := 0.0, x.data[c*36:][:36]
+		for _, v := range channel {
+			sum += v
+		}
+		for _, v := range channel {
+			scaled = append(scaled, v*min(max(0.2*sum/36+0.5, 0), 1))
+		}
+	}
+	slices.Sort(scaled)
+	slices.Reverse(scaled)
+	wantNumbers(t, "TopK", compute(t, forward(reimport(t, again)), (&host{elemFloat, x.shape, x.data}).tensor())[0], scaled[:3])
+}

@@ -88,7 +88,7 @@ func (m *machine) spaced(a *address) {
 	a.rowDim = rowAround(m.k.Dims, m.vec, m.rows, a.segment)
 	a.rowStep, a.even = a.full.Affine(a.rowDim, varies)
 	a.rowwise = a.parts && a.linear && a.even
-	if wide, tall, step := enlarged(a.full, m.k.Dims, m.vec, a.rowDim, varies); !a.linear && wide > 0 {
+	if wide, tall, step := enlarged(a.full, m.k.Dims, m.vec, a.rowDim, varies); !a.linear && wide > 0 && a.segment > 0 {
 		a.wide, a.tall, a.rowStep = wide, tall, step
 	}
 }
