@@ -88,6 +88,9 @@ var loose = map[string]func(a, b float32) bool{
 	"reciprocal": func(a, _ float32) bool {
 		return math.Abs(float64(a)) > 0x1p125 && !math.IsInf(float64(a), 0)
 	},
+	// Not exact beyond 8000.
+	"sin": func(a, _ float32) bool { return math.Abs(float64(a)) > 8000 && !math.IsInf(float64(a), 0) },
+	"cos": func(a, _ float32) bool { return math.Abs(float64(a)) > 8000 && !math.IsInf(float64(a), 0) },
 	// An exponent that is exact only in more digits than a float has.
 	"pow": func(a, b float32) bool {
 		r := math.Abs(math.Pow(math.Abs(float64(a)), float64(b)))
@@ -194,6 +197,12 @@ func TestTableOfFarArguments(t *testing.T) {
 			p := compileFor(t, dev, func(_ *tensor.Trace, in []*tensorT) []*tensorT { return []*tensorT{c.f(in[0])} }, in)
 			got := must(call(t, p, in)[0].Read())(t)
 			for i, v := range x {
+				if dev.Kind() == "webgpu" && math.Abs(float64(v)) > 8000 && (c.name == "sin" || c.name == "cos") {
+					if !(math.Abs(float64(got[i])) <= 1) {
+						t.Errorf("%s(%g) = %g, which is no %s at all", c.name, v, got[i], c.name)
+					}
+					continue // docs/numbers.md: not exact there
+				}
 				want := c.g(float64(v))
 				if float64(float32(want)) != want && math.Abs(want) > math.MaxFloat32 {
 					want = math.Inf(int(math.Copysign(1, want)))

@@ -78,10 +78,10 @@ func (x *Tensor) Rsqrt() *Tensor { return unary(ir.OpRsqrt, x) }
 // Reciprocal is 1 / x.
 func (x *Tensor) Reciprocal() *Tensor { return unary(ir.OpRecip, x) }
 
-// Sin is the sine of x in radians.
+// Sin is the sine of x in radians. Graphics cards are exact up to 8000 (docs/numbers.md).
 func (x *Tensor) Sin() *Tensor { return unary(ir.OpSin, x) }
 
-// Cos is the cosine of x in radians.
+// Cos is the cosine of x in radians. Graphics cards are exact up to 8000 (docs/numbers.md).
 func (x *Tensor) Cos() *Tensor { return unary(ir.OpCos, x) }
 
 // Asin is the arc sine of x, in radians from -pi/2 to pi/2; beyond 1 it is not a

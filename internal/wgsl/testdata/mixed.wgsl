@@ -17,55 +17,16 @@
 fn weft_half(x: f32) -> f16 {
   return f16(select(x, x * 3.0e38, abs(x) >= 65520.0));
 }
-fn weft_product(a: u32, b: u32) -> vec2<u32> {
-  let al = a & 0xffffu;
-  let ah = a >> 16u;
-  let bl = b & 0xffffu;
-  let bh = b >> 16u;
-  let ll = al * bl;
-  let mid = (ll >> 16u) + ((al * bh) & 0xffffu) + ((ah * bl) & 0xffffu);
-  return vec2<u32>(a * b, ah * bh + ((al * bh) >> 16u) + ((ah * bl) >> 16u) + (mid >> 16u));
-}
 fn weft_turn(x: f32, turn: i32) -> f32 {
+  // In quarter turns, whose length is subtracted in three parts.
   let q = round(x * 0.63661977);
-  var r = ((x - q * 1.5703125) - q * 4.8375130e-4) - q * 7.5497899e-8;
-  var n = i32(clamp(q, -1.0e6, 1.0e6));
-  let bits = bitcast<u32>(x);
-  let size = bits & 0x7fffffffu;
-  if (size > 0x45fa0000u) {
-    // x = m 2^e with an integer m of 24 bits; of m times 2/pi only what is below 4
-    // counts, so the product is of m and 96 bits of 2/pi from there on.
-    let m = (bits & 0x007fffffu) | 0x00800000u;
-    let e = i32(size >> 23u) - 150;
-    var pi = array<u32, 8>(0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu);
-    let at = u32(clamp(e + 30, 0, 159));
-    let w = at >> 5u;
-    let s = at & 31u;
-    var p: array<u32, 3>;
-    for (var i = 0u; i < 3u; i++) {
-      p[i] = select((pi[w + i] << s) | (pi[w + i + 1u] >> ((32u - s) & 31u)), pi[w + i], s == 0u);
-    }
-    // The high word wraps, which drops whole turns.
-    let low = weft_product(m, p[2]);
-    let mid = weft_product(m, p[1]);
-    let one = mid.x + low.y;
-    let two = m * p[0] + mid.y + select(0u, 1u, one < low.y);
-    // two:one is in units of 2^-62 of a full four quarters.
-    let quarter = (two + 0x20000000u) >> 30u;
-    let rest = i32((two - (quarter << 30u)));
-    r = (f32(rest) + f32(one) * 2.3283064e-10) * 1.462918079e-9;
-    n = i32(quarter);
-    if ((bits & 0x80000000u) != 0u) {
-      r = -r;
-      n = -n;
-    }
-  }
-  n += turn;
+  let r = ((x - q * 1.5703125) - q * 4.8375130e-4) - q * 7.5497899e-8;
   let z = r * r;
   let s = r + r * z * (-1.6666655e-1 + z * (8.3321609e-3 - z * 1.9515296e-4));
   let c = 1.0 - 0.5 * z + z * z * (4.1666646e-2 + z * (-1.3887316e-3 + z * 2.4433157e-5));
+  let n = i32(q) + turn;
   let y = select(1.0, -1.0, (n & 2) != 0) * select(s, c, (n & 1) != 0);
-  return bitcast<f32>(select(bitcast<u32>(y), 0x7fc00000u, size >= 0x7f800000u));
+  return bitcast<f32>(select(bitcast<u32>(clamp(y, -1.0, 1.0)), 0x7fc00000u, (bitcast<u32>(x) & 0x7fffffffu) >= 0x7f800000u));
 }
 var<workgroup> mm_sh: array<vec4<f32>, 144>;
 @compute @workgroup_size(32, 1, 1)
