@@ -92,6 +92,13 @@ func (f *trainFlags) apply(s *pflag.FlagSet, o *train.Options) (given []string) 
 	if before := o.LR; s.Changed("lr") && !s.Changed("min-lr") && before > 0 && target.opts.LR > 0 {
 		target.opts.MinLR *= target.opts.LR / before
 	}
+	// One is instead of the other, which may be the recipe's.
+	switch last, share := s.Changed("val-last"), s.Changed("val-fraction"); {
+	case last && !share && target.opts.ValLast > 0:
+		target.opts.ValFraction = 0
+	case share && !last && target.opts.ValFraction > 0:
+		target.opts.ValLast = 0
+	}
 	*o = target.opts
 	return given
 }

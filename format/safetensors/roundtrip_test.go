@@ -267,3 +267,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The file begins with the header's length, which may be the beginning of any other
+// kind of file: 0x580 is that of a pickle.
+func TestEveryHeaderLength(t *testing.T) {
+	lengths := map[byte]bool{}
+	for n := 0; n < 2048; n += 8 {
+		b := write(t, []Tensor{Float32("x", []int{1}, []float32{1})}, map[string]string{"": strings.Repeat("x", n)})
+		lengths[b[0]] = true
+		if _, err := parseBytes(b); err != nil {
+			t.Errorf("a file that begins with % x: %v", b[:9], err)
+		}
+	}
+	if !lengths[0x80] {
+		t.Errorf("no length ends in 80")
+	}
+}

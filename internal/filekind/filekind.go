@@ -33,6 +33,10 @@ func Of(b []byte) Kind {
 	begins := func(s string) bool { return bytes.HasPrefix(b, []byte(s)) }
 	torch := func(name string) Kind { return Kind{name, toSafetensors, toONNX} }
 	switch {
+	// First, since the length that it begins with may be the beginning of any
+	// other: 0x0480 is that of a pickle.
+	case len(b) > 9 && b[8] == '{' && binary.LittleEndian.Uint64(b) < 1<<30:
+		return Kind{"a safetensors file", "", "it holds weights alone: weft import safetensors FILE --model NETWORK"}
 	case begins("PK\x03\x04"):
 		return ofZIP(b)
 	case begins("\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"):
@@ -51,8 +55,6 @@ func Of(b []byte) Kind {
 		return Kind{"a pointer of Git LFS, not the file that it stands for", lfs, lfs}
 	case begins("\x1f\x8b"):
 		return Kind{"compressed by gzip", "unpack it with: gunzip", "unpack it with: gunzip"}
-	case len(b) > 9 && b[8] == '{' && binary.LittleEndian.Uint64(b) < 1<<30:
-		return Kind{"a safetensors file", "", "it holds weights alone: weft import safetensors FILE --model NETWORK"}
 	case len(b) > 3 && b[0] == 8 && b[1] > 0 && b[1] < 32 && (b[2] == 0x12 || b[2] == 0x3a || b[2] == 0x42):
 		return Kind{"an ONNX model", "import it with: weft import onnx FILE", ""}
 	case begins("\x89PNG") || begins("\xff\xd8\xff"):

@@ -227,11 +227,11 @@ func init() {
 		OpMaximum: {Name: "maximum", Arity: 2, ONNX: "Max", Doc: "the greater of a and b", Domain: sym, Cost: 1,
 			F32: func(a, b, _ float32) float32 { return max(a, b) }, // unlike math.Max, not a number beside infinity too
 			I32: func(a, b, _ int32) int32 { return max(a, b) }, WGSL: "weft_max($0, $1)", Helper: "weft_max", WGSLInt: "max($0, $1)",
-			Grad: func(n, g *Node) []*Node { return pick(Lt(n.In[1], n.In[0]), n, g) }},
+			Grad: func(n, g *Node) []*Node { return pick(Lt(n.In[0], n.In[1]), Lt(n.In[1], n.In[0]), n, g) }},
 		OpMinimum: {Name: "minimum", Arity: 2, ONNX: "Min", Doc: "the lesser of a and b", Domain: sym, Cost: 1,
 			F32: func(a, b, _ float32) float32 { return min(a, b) },
 			I32: func(a, b, _ int32) int32 { return min(a, b) }, WGSL: "weft_min($0, $1)", Helper: "weft_min", WGSLInt: "min($0, $1)",
-			Grad: func(n, g *Node) []*Node { return pick(Lt(n.In[0], n.In[1]), n, g) }},
+			Grad: func(n, g *Node) []*Node { return pick(Lt(n.In[1], n.In[0]), Lt(n.In[0], n.In[1]), n, g) }},
 		OpPow: {Name: "pow", Arity: 2, ONNX: "Pow", Doc: "a to the power b", Domain: pos, Cost: 16,
 			F32:  func(a, b, _ float32) float32 { return float32(math.Pow(float64(a), float64(b))) },
 			WGSL: "weft_pow($0, $1)", Helper: "weft_pow",
@@ -318,12 +318,13 @@ func init() {
 // circle is 1 - x^2, without cancellation near 1.
 func circle(x *Node) *Node { return Mul(Sub(one(x), x), Add(one(x), x)) }
 
-// pick is the gradient of maximum and minimum: to a where first holds, to b
-// elsewhere, and in halves where both are equal, as PyTorch does.
-func pick(first, n, g *Node) []*Node {
-	half := scalarLike(n, 0.5)
-	share := Where(Binary(OpEq, n.In[0], n.In[1]), half, Cast(first, F32))
-	return []*Node{Mul(g, share), Mul(g, Sub(one(n), share))}
+// pick is the gradient of maximum and minimum: to a except where b won, to b
+// except where a won, and in halves where both are equal, as PyTorch does. Where
+// one is not a number, nobody won, and both get the gradient.
+func pick(bWon, aWon, n, g *Node) []*Node {
+	equal, half := Binary(OpEq, n.In[0], n.In[1]), scalarLike(n, 0.5)
+	share := func(lost *Node) *Node { return Mul(g, Where(equal, half, Cast(Unary(OpNot, lost), F32))) }
+	return []*Node{share(bWon), share(aWon)}
 }
 
 func scalarLike(n *Node, v float64) *Node { return Const(n.DType, v, n.Shape...) }

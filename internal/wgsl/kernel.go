@@ -266,6 +266,11 @@ func (w *writer) literal(dt ir.DType, x float64) string {
 		}
 		return inf
 	}
+	if f == 0 && math.Signbit(float64(f)) {
+		// Of a constant, Tint loses the sign.
+		w.infs = true
+		return "bitcast<f32>(inf_bits << 8u)"
+	}
 	s := strconv.FormatFloat(float64(f), 'g', -1, 32) + "f"
 	if math.Abs(x) >= math.MaxFloat32 {
 		// The shortest decimal is above the largest number, which Tint refuses.
