@@ -108,16 +108,21 @@ describe('features', { timeout: 8 * PATIENCE }, () => {
 
   test('a lost device is made again', () => visit({ webgpu: true }, async (browser, crashed) => {
     const { page, context, errors } = await open(browser, 'about:blank', { crashed });
-    // Every device is remembered in the worker, so that it can be destroyed.
-    page.on('worker', (worker) =>
-      worker.evaluate(() => {
-        const { requestDevice } = GPUAdapter.prototype;
-        GPUAdapter.prototype.requestDevice = async function (...args) {
-          const device = await requestDevice.apply(this, args);
-          (self.weftDevices ??= []).push(device);
-          return device;
-        };
-      }).catch(() => undefined));
+    // Every device is remembered in the worker, so that it can be destroyed: by a
+    // patch before the worker's own code, which may ask for a device at once.
+    const patch = () => {
+      const { requestDevice } = GPUAdapter.prototype;
+      GPUAdapter.prototype.requestDevice = async function (...args) {
+        const device = await requestDevice.apply(this, args);
+        (self.weftDevices ??= []).push(device);
+        return device;
+      };
+    };
+    await page.route(/\/assets\/worker-[^/]*\.js$/, async (route) => {
+      const response = await route.fetch();
+      const headers = Object.fromEntries(Object.entries(response.headers()).filter(([name]) => !/^content-(encoding|length)$/.test(name)));
+      await route.fulfill({ status: response.status(), headers, body: `(${patch})();\n${await response.text()}` });
+    });
     await page.goto(`${server.url}#/train?data=synthetic&net=32-relu-10&e=500`);
     await ready(page);
     await start(page).click();

@@ -450,14 +450,19 @@ describe('photo, offline', { timeout: 4 * PATIENCE }, () => {
     writeFileSync(join(root, 'bin/e2e/index.html'), '<!doctype html><title>host</title>');
     const server = await serve('--site', join(root, 'bin/e2e')), browser = await launch({ webgpu: true });
     try {
-      const { page, errors } = await open(browser, `${server.url}lab/#/photo`);
+      const { page, errors } = await open(browser, `${server.url}lab/#/photo`, { serviceWorkers: 'allow' });
       await modelInput(page).setInputFiles(zipFile());
       await loaded(page);
       await runOn(page, 'WebGPU');
       await pictureInput(page).setInputFiles(file('known.png', known(5)));
       await answered(page, 5);
       await until('the service worker', () => page.evaluate(() => navigator.serviceWorker.ready.then((r) => r.active?.state === 'activated')));
-      const kept = () => page.evaluate(async () => (await (await caches.open('weft-parts')).keys()).map((r) => new URL(r.url).pathname));
+      // Files are kept by their sums, which the list of the version has.
+      const kept = () => page.evaluate(async () => {
+        const cache = await caches.open('weft-parts-2'), urls = (await cache.keys()).map((r) => r.url);
+        const { files } = await (await cache.match(urls.find((u) => u.includes('?version=')))).json();
+        return files.filter(([, sum]) => urls.some((u) => u.endsWith(`?sum=${sum}`))).map(([name]) => name);
+      });
       const late = async () => (await kept()).filter((k) => k.includes('assets/late/'));
       assert.ok((await kept()).some((k) => k.includes('PhotoView')));
       assert.deepEqual(await late(), [], 'the runtime is no part of the offline copy');
