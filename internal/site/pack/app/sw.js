@@ -62,6 +62,8 @@ async function install() {
     }),
   );
   await cache.put(listed(VERSION), new Response(JSON.stringify({ at: Date.now(), files: [...SHELL, ...LATE] })));
+  // A page that was there before this worker has asked past it.
+  await latest(new Request(index)).catch(() => undefined);
   await self.skipWaiting();
 }
 
